@@ -1,0 +1,56 @@
+package localdir
+
+import (
+	"context"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Hidden files are called ".NAME.tmp-RANDOM", RANDOM being rand.Text.
+const (
+	tempMark  = ".tmp-"
+	randomLen = 26
+)
+
+func tempName(base, random string) string { return "." + base + tempMark + random }
+
+// unfinished tells a hidden file that a Writer made, and of which object.
+func unfinished(file string) (name string, ok bool) {
+	dir, base := path.Split(file)
+	i := strings.LastIndex(base, tempMark)
+	if i < 2 || base[0] != '.' || len(base)-i-len(tempMark) != randomLen {
+		return "", false
+	}
+	if strings.Trim(base[i+len(tempMark):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+		return "", false
+	}
+	return dir + base[1:i], true
+}
+
+// RemoveUnfinished removes what runs that were killed left of objects whose
+// names begin with prefix, and returns the names of those objects, sorted. It
+// cannot tell a dead run's file from a live one's: hold the instance's lock.
+func (s *Store) RemoveUnfinished(ctx context.Context, prefix string) ([]string, error) {
+	files := make(map[string]string) // hidden file to object
+	err := s.walk(ctx, prefix, func(_ *os.File, file string) error {
+		if name, ok := unfinished(file); ok && strings.HasPrefix(name, prefix) {
+			files[file] = name
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for file, name := range files {
+		if err := s.root.Remove(file); err != nil && !missing(err) {
+			return names, s.explain("remove the unfinished", name, err)
+		}
+		s.prune(folderOf(file))
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
