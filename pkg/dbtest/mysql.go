@@ -21,7 +21,7 @@ func MariaDB(t testing.TB, settings ...string) *Server {
 	install := exec.Command("/usr/bin/mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir="+data,
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
 	run(t, install)
-	s.mysqld(t, exec.Command("/usr/sbin/mariadbd", s.mysqldArgs(data, settings)...))
+	s.mysqld(t, exec.Command("/usr/sbin/mariadbd", append(s.mysqldArgs(data, settings), "--user=mysql")...))
 	s.SQL(t, "", "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES")
 	return s
 }
@@ -31,9 +31,11 @@ func MySQLFrom(t testing.TB, root string, settings ...string) *Server {
 	t.Helper()
 	s := &Server{Engine: "mysql", Version: "9", User: "root", Bin: filepath.Join(root, "usr/bin"), root: root, Port: freePort(t)}
 	data := s.mysqlDir(t)
-	run(t, inRoot(root, "0:0", "/usr/sbin/mysqld", "--no-defaults", "--initialize-insecure", "--user=mysql", "--datadir="+data))
+	uid, gid := lookup(t, "mysql") // by number: the tree does not know the name
+	user := fmt.Sprintf("%d:%d", uid, gid)
+	run(t, inRoot(root, user, "/usr/sbin/mysqld", "--no-defaults", "--initialize-insecure", "--datadir="+data))
 	args := s.mysqldArgs(data, append([]string{"--secure-file-priv=", "--mysqlx=OFF"}, settings...))
-	s.mysqld(t, inRoot(root, "0:0", "/usr/sbin/mysqld", args...))
+	s.mysqld(t, inRoot(root, user, "/usr/sbin/mysqld", args...))
 	return s
 }
 
@@ -48,7 +50,7 @@ func (s *Server) mysqlDir(t testing.TB) (data string) {
 }
 
 func (s *Server) mysqldArgs(data string, settings []string) []string {
-	return append([]string{"--no-defaults", "--user=mysql", "--datadir=" + data, "--socket=" + s.Socket,
+	return append([]string{"--no-defaults", "--datadir=" + data, "--socket=" + s.Socket,
 		fmt.Sprintf("--port=%d", s.Port), "--bind-address=127.0.0.1", "--pid-file=" + filepath.Join(s.Dir, "pid"),
 		"--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=1G", "--event-scheduler=OFF"}, settings...)
 }
@@ -63,6 +65,9 @@ func (s *Server) mysqld(t testing.TB, cmd *exec.Cmd) {
 
 // client is the command-line client, reading statements from its input.
 func (s *Server) client(db string) *exec.Cmd {
+	if s.Engine == "postgresql" {
+		return s.psql(db)
+	}
 	args := []string{"--no-defaults", "--socket=" + s.Socket, "-u", s.User, "--batch", "--skip-column-names",
 		"--default-character-set=utf8mb4", "--max-allowed-packet=1G"}
 	if db != "" {

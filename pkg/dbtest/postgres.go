@@ -54,7 +54,7 @@ func postgres(t testing.TB, root, version string, settings []string) *Server {
 	}
 	cmd := s.commandAs(t, "postgres", "postgres", args...)
 	s.daemon(t, cmd, func() error {
-		_, err := output(s.command("psql", s.psqlArgs("postgres", "SELECT 1")...))
+		_, err := s.TrySQL("postgres", "SELECT 1")
 		return err
 	})
 	s.SQL(t, "postgres", "CREATE ROLE pw")
@@ -72,8 +72,10 @@ func chown(t testing.TB, path, name string) {
 	}
 }
 
-func (s *Server) psqlArgs(db, sql string) []string {
-	return []string{"-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", s.Socket, "-p", fmt.Sprint(s.Port), "-U", s.User, "-d", db, "-c", sql}
+// psql is the command-line client, reading statements from its input.
+func (s *Server) psql(db string) *exec.Cmd {
+	return s.command("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+		"-h", s.Socket, "-p", fmt.Sprint(s.Port), "-U", s.User, "-d", db)
 }
 
 // SQL runs statements in a database as the superuser and returns what they
@@ -89,11 +91,8 @@ func (s *Server) SQL(t testing.TB, db, sql string) string {
 
 // TrySQL is SQL, with the error returned.
 func (s *Server) TrySQL(db, sql string) (string, error) {
-	cmd := s.command("psql", s.psqlArgs(db, sql)...)
-	if s.Engine != "postgresql" {
-		cmd = s.client(db)
-		cmd.Stdin = strings.NewReader(sql)
-	}
+	cmd := s.client(db)
+	cmd.Stdin = strings.NewReader(sql)
 	out, err := output(cmd)
 	return strings.TrimRight(out, "\n"), err
 }
