@@ -1,0 +1,121 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// Need is what a command needs; Load checks and reads that, and leaves the rest of Config at zero. So "dbacked
+// list" works on a machine that holds neither the password nor the keys.
+type Need uint
+
+// What can be needed. Time-outs, compression, format, trust and folders are always there.
+const (
+	// NeedInstance asks for a NAME.
+	NeedInstance Need = 1 << iota
+	// NeedDatabase asks for engine, user and database, and reads the password and checks the TLS files if given.
+	NeedDatabase
+	// NeedPublicKey asks for at least one public key.
+	NeedPublicKey
+	// NeedPrivateKey asks for the private key, and reads the passphrase if given.
+	NeedPrivateKey
+	// WantPrivateKey reads private key and passphrase if they are given.
+	WantPrivateKey
+	needStorage
+	// NeedStorage asks for the storage, and for a NAME since backups lie below it.
+	NeedStorage = needStorage | NeedInstance
+)
+
+// Engines, formats and modes, as Config holds them.
+const (
+	Postgres = "pg"
+	MySQL    = "mysql" // MariaDB too
+
+	FormatV1     = "1"
+	FormatLegacy = "legacy"
+)
+
+// Config is what a command runs with, checked. It prints without secrets.
+type Config struct {
+	Instance        string // NAME; "" when there is none and none is needed
+	AgentID         string // from the former agent's config.json, "" without one
+	ConfigDirectory string // absolute
+	StateDirectory  string // absolute; "" when Instance is
+	Database        Database
+	Keys            Keys
+	Storage         Storage
+	Compression     string // zstd, zstd:1 to zstd:19, gzip or none
+	Format          string // FormatV1 or FormatLegacy
+	Timeouts        Timeouts
+	Trust           []string // verifier keys, "NAME+HASH+KEY"
+	// Environ is the environment for child processes: this process's, then what else NAME.env sets, without
+	// anything of dbacked's own.
+	Environ Environ
+	// Warnings are for people, a line each: what works, but is likely not meant or not safe.
+	Warnings []string
+
+	sources map[string]string // by variable
+}
+
+// Database is the database to back up, or to restore into.
+type Database struct {
+	Type          string // Postgres or MySQL
+	Host          string // name, IP address (IPv6 without brackets), or the absolute path of a unix socket
+	Port          int    // 1 to 65535
+	Username      string
+	Password      Secret // not set when the user needs none, or the tools find it by themselves (PGPASSFILE)
+	Name          string
+	TLS           TLS
+	DumperOptions []string // words of a command line
+	ToolsPath     []string // absolute folders
+}
+
+// Socket returns the unix socket that Host is (PostgreSQL: its folder), "" when the connection is by TCP.
+func (d Database) Socket() string {
+	if strings.HasPrefix(d.Host, "/") {
+		return d.Host
+	}
+	return ""
+}
+
+// TLS is how the connection to the database is encrypted. Files are "" when not given.
+type TLS struct {
+	Mode          string // disable, prefer, require, verify-ca or verify-full
+	CA, Cert, Key string // paths
+}
+
+// Keys seal and open backups. PEM is as given but for repaired line ends, and not parsed.
+type Keys struct {
+	PublicKeys string // PEM blocks, one or more
+	PrivateKey Secret // PEM
+	Passphrase Secret // not set when it was not given: ask for it
+}
+
+// Storage is where backups lie.
+type Storage struct {
+	Scheme string // "file"
+	Path   string // absolute
+}
+
+// String returns the storage as a URL.
+func (s Storage) String() string { return s.Scheme + "://" + s.Path }
+
+// Timeouts give every wait an end; all are above zero.
+type Timeouts struct {
+	Connect, Lock, Stall, Stop time.Duration
+}
+
+// Source says where the value of a setting came from: its flag ("--db-host"), "environment", a line of the env
+// file ("/etc/dbacked/shop.env:3"), a config.json by its path, or "default". It takes the setting's flag, with or
+// without dashes, or its variable. A secret that came from a file is said to come from where the file's path did.
+func (c *Config) Source(name string) string {
+	for _, s := range allSettings() {
+		if name != s.Variable && name != s.Flag && "--"+name != s.Flag {
+			continue
+		}
+		if source := c.sources[s.Variable]; source != "" {
+			return source
+		}
+	}
+	return "default"
+}

@@ -1,0 +1,136 @@
+// Package config turns flags, the environment, /etc/dbacked/NAME.env and config.json into one checked [Config].
+//
+// # Where settings come from
+//
+// Each setting is looked for in this order, and the first place that has it wins:
+//
+//  1. the flag, as in --db-host db.example.org
+//  2. the environment, as in DBACKED_DB_HOST=db.example.org
+//  3. the file NAME.env in the configuration folder, by default /etc/dbacked/NAME.env
+//  4. config.json in the same folder, which the former agent wrote
+//  5. the default
+//
+// An empty value counts as not given. NAME is the instance: a letter or digit, then at most 62 letters, digits, dots,
+// dashes or underscores. When it is left out, the database's name serves, if it can be a NAME; its NAME.env then
+// applies as if it had been given. A NAME without a file is fine when flags and environment give all that is needed.
+// [Config.Source] tells where a value came from.
+//
+// # NAME.env
+//
+// The file is read exactly as systemd reads EnvironmentFile=, so one file serves both:
+//
+//	# /etc/dbacked/shop.env, mode 0600
+//	DBACKED_DB_TYPE=pg
+//	DBACKED_DB_NAME=shop
+//	DBACKED_DB_USERNAME=dbacked
+//	DBACKED_DB_PASSWORD='pa$$ "word" \ # and all'
+//	DBACKED_PUBLIC_KEY=/etc/dbacked/shop.public.pem
+//	PGAPPNAME=backup
+//
+// Comments begin with # or ; and stand on lines of their own. Blanks around names and values go. Single
+// quotes keep everything; double quotes keep everything but a backslash before " \ ` $ or a line's end;
+// unquoted, a backslash keeps the next character. Quoted values can span lines. A $ is a $: nothing is expanded.
+// Names without DBACKED_ (PG…, AWS_…, proxies) go to the database's tools, unless the environment has them already.
+//
+// dbacked is stricter than systemd where systemd would skip what somebody wrote: a line without "=", a name that
+// is no variable's, a quote that is never closed, text that is not UTF-8, and a DBACKED_ name that is no setting are
+// errors that name the line. A "#" after a value (it is part of the value), a name set twice (the last applies) and a comment
+// that ends in a backslash (systemd before 254 takes the next line as comment) are warnings. Files are bounded to 1 MiB.
+//
+// # Secrets
+//
+// Every secret can also be read from a file, of which one trailing newline is dropped: DBACKED_DB_PASSWORD_FILE,
+// --db-password-file. Of the two forms, one place may give one. A password as a flag works, with a warning: ps shows it.
+// Files with secrets that every user can read are warned about. A [Secret] prints as [secret] everywhere.
+//
+// Keys are PEM text or a file's path. PEM whose newlines became \n or blanks is repaired. On the command line, PEM
+// begins with dashes: run the arguments through [NormalizeArgs] before kong parses them.
+//
+// Paths in NAME.env and config.json are absolute; in flags and the environment they may start from the current folder.
+//
+// # Database hosts
+//
+// Without --db-host, PostgreSQL is reached through its local socket in /var/run/postgresql when that folder exists,
+// else at localhost, and MySQL and MariaDB at localhost. An absolute path is a unix socket: its folder for
+// PostgreSQL, the socket itself for MySQL.
+//
+// # Settings
+//
+// Those without a flag must not stand on a command line.
+//
+//	--config-directory, DBACKED_CONFIG_DIRECTORY
+//	    Folder of NAME.env and config.json.
+//	    Default: /etc/dbacked
+//	--state-directory, DBACKED_STATE_DIRECTORY
+//	    Folder of what dbacked remembers: its signing key, the last backup it saw.
+//	    Default: $STATE_DIRECTORY/.state, or /var/lib/dbacked/NAME/.state
+//	--db-type, DBACKED_DB_TYPE
+//	    Engine of the database: pg or mysql (postgres, postgresql and mariadb are understood).
+//	--db-host, DBACKED_DB_HOST
+//	    Host name, IP address, or the absolute path of a unix socket (pg: its folder, mysql: the socket itself).
+//	    Default: /var/run/postgresql when it exists (pg), else localhost
+//	--db-port, DBACKED_DB_PORT
+//	    Port of the database server.
+//	    Default: 5432 (pg), 3306 (mysql)
+//	--db-username, DBACKED_DB_USERNAME
+//	    User to connect as, for example dbacked.
+//	--db-password, DBACKED_DB_PASSWORD
+//	    Password of the user. As a flag it is visible to every user of the machine: better use --db-password-file or the env file.
+//	--db-password-file, DBACKED_DB_PASSWORD_FILE
+//	    File that holds the password, for example /etc/dbacked/shop.password (mode 0600).
+//	--db-name, DBACKED_DB_NAME
+//	    Name of the database, for example shop.
+//	--dumper-options, DBACKED_DUMPER_OPTIONS
+//	    More options for the dump tool, quoted as in a shell, for example "--exclude-table=log --exclude-table='my table'".
+//	--tools-path, DBACKED_TOOLS_PATH
+//	    Folders to search first for the database's tools, for example /usr/lib/postgresql/17/bin.
+//	--db-tls-mode, DBACKED_DB_TLS_MODE
+//	    TLS to the server: disable, prefer, require, verify-ca or verify-full.
+//	    Default: prefer
+//	--db-tls-ca, DBACKED_DB_TLS_CA
+//	    Certificates (PEM) that the server's is checked against in the verify modes.
+//	--db-tls-cert, DBACKED_DB_TLS_CERT
+//	    Certificate (PEM) to show to the server; needs --db-tls-key.
+//	--db-tls-key, DBACKED_DB_TLS_KEY
+//	    Private key (PEM) of --db-tls-cert, mode 0600.
+//	--storage, DBACKED_STORAGE
+//	    Where backups lie, below a folder NAME: file:///absolute/path.
+//	    Default: file:///var/lib/dbacked
+//	--public-key, DBACKED_PUBLIC_KEY
+//	    RSA public key that backups are encrypted for: PEM text or a file, for example /etc/dbacked/public.pem. Several keys (several PEM blocks, or the flag several times): each of them opens the backup.
+//	--compression, DBACKED_COMPRESSION
+//	    Compression before encryption: zstd, zstd:1 to zstd:19, gzip or none.
+//	    Default: zstd
+//	--format, DBACKED_FORMAT
+//	    Format of the encrypted files: 1, or legacy for the former agent's.
+//	    Default: 1
+//	DBACKED_PRIVATE_KEY
+//	    RSA private key that opens backups: PEM text or a file's path.
+//	--private-key-path, DBACKED_PRIVATE_KEY_FILE
+//	    File of the RSA private key (PEM) that opens backups, for example ./private.pem.
+//	DBACKED_PRIVATE_KEY_PASSPHRASE
+//	    Passphrase of the private key; asked for on a terminal when it is not set.
+//	--passphrase-file, DBACKED_PRIVATE_KEY_PASSPHRASE_FILE
+//	    File that holds the passphrase of the private key.
+//	--trust, DBACKED_TRUST
+//	    Verifier keys of the hosts whose backups are trusted, separated by commas or blanks; "dbacked check" prints a host's.
+//	--connect-timeout, DBACKED_CONNECT_TIMEOUT
+//	    Longest wait for a connection to the database.
+//	    Default: 30s
+//	--lock-timeout, DBACKED_LOCK_TIMEOUT
+//	    Longest wait for locks on the database's tables.
+//	    Default: 5m
+//	--stall-timeout, DBACKED_STALL_TIMEOUT
+//	    Longest time without a byte from a tool or to the storage.
+//	    Default: 10m
+//	--stop-timeout, DBACKED_STOP_TIMEOUT
+//	    Longest wait for tools to end by themselves when a run is stopped.
+//	    Default: 10s
+//
+// # Example
+//
+//	flags := config.Flags{DatabaseFlags: cli.DatabaseFlags, StorageFlags: cli.StorageFlags, SealFlags: cli.SealFlags}
+//	c, err := config.Load("shop", flags, os.Environ(), config.NeedDatabase|config.NeedPublicKey|config.NeedStorage)
+//	var wrong *config.Error // every problem, one a line
+//	if errors.As(err, &wrong) { … }
+package config

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error is what Load returns: every problem that was found, so that a configuration is mended in one go. It
+// means that the configuration is wrong or incomplete, never that dbacked failed at its work.
+type Error struct {
+	Instance string   // "" when it is not known
+	Problems []string // one line each; no secrets in them
+}
+
+// Error lists the problems, one on a line.
+func (e *Error) Error() string {
+	subject := "configuration"
+	if e.Instance != "" {
+		subject = fmt.Sprintf("configuration of %q", e.Instance)
+	}
+	if len(e.Problems) == 1 {
+		return subject + ": " + e.Problems[0]
+	}
+	return fmt.Sprintf("%s has %d problems:\n  - %s", subject, len(e.Problems), strings.Join(e.Problems, "\n  - "))
+}

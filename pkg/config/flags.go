@@ -1,0 +1,76 @@
+package config
+
+// The structs below are kong flags. A command embeds those it needs and hands them to Load inside of Flags.
+// Every field is text and checked by Load, so that a value means the same in a flag, in the environment and in
+// a file. Of the tags, kong reads name, help, placeholder, sep, group and hidden; Settings also reads variable (the
+// environment variable, when it is not DBACKED_ and the flag's name) and builtin (the default, which kong must
+// not know: a default would look like a flag that was given).
+
+// CommonFlags say where dbacked keeps its own files.
+type CommonFlags struct {
+	ConfigDirectory string `name:"config-directory" placeholder:"DIR" builtin:"/etc/dbacked" help:"Folder of NAME.env and config.json."`
+	StateDirectory  string `name:"state-directory" placeholder:"DIR" builtin:"$STATE_DIRECTORY/.state, or /var/lib/dbacked/NAME/.state" help:"Folder of what dbacked remembers: its signing key, the last backup it saw."`
+}
+
+// DatabaseFlags say which database is meant and how to reach it.
+type DatabaseFlags struct {
+	DBType         string   `name:"db-type" group:"Database" placeholder:"ENGINE" help:"Engine of the database: pg or mysql (postgres, postgresql and mariadb are understood)."`
+	DBHost         string   `name:"db-host" group:"Database" placeholder:"HOST" builtin:"/var/run/postgresql when it exists (pg), else localhost" help:"Host name, IP address, or the absolute path of a unix socket (pg: its folder, mysql: the socket itself)."`
+	DBPort         string   `name:"db-port" group:"Database" placeholder:"PORT" builtin:"5432 (pg), 3306 (mysql)" help:"Port of the database server."`
+	DBUsername     string   `name:"db-username" group:"Database" placeholder:"USER" help:"User to connect as, for example dbacked."`
+	DBPassword     Secret   `name:"db-password" group:"Database" placeholder:"PASSWORD" help:"Password of the user. As a flag it is visible to every user of the machine: better use --db-password-file or the env file."`
+	DBPasswordFile string   `name:"db-password-file" group:"Database" placeholder:"FILE" help:"File that holds the password, for example /etc/dbacked/shop.password (mode 0600)."`
+	DBName         string   `name:"db-name" group:"Database" placeholder:"DATABASE" help:"Name of the database, for example shop."`
+	DumperOptions  []string `name:"dumper-options" group:"Database" sep:"none" placeholder:"OPTIONS" help:"More options for the dump tool, quoted as in a shell, for example \"--exclude-table=log --exclude-table='my table'\"."`
+	ToolsPath      string   `name:"tools-path" group:"Database" placeholder:"DIR:DIR" help:"Folders to search first for the database's tools, for example /usr/lib/postgresql/17/bin."`
+	DBTLSMode      string   `name:"db-tls-mode" group:"Database" placeholder:"MODE" builtin:"prefer" help:"TLS to the server: disable, prefer, require, verify-ca or verify-full."`
+	DBTLSCA        string   `name:"db-tls-ca" group:"Database" placeholder:"FILE" help:"Certificates (PEM) that the server's is checked against in the verify modes."`
+	DBTLSCert      string   `name:"db-tls-cert" group:"Database" placeholder:"FILE" help:"Certificate (PEM) to show to the server; needs --db-tls-key."`
+	DBTLSKey       string   `name:"db-tls-key" group:"Database" placeholder:"FILE" help:"Private key (PEM) of --db-tls-cert, mode 0600."`
+}
+
+// StorageFlags say where backups lie.
+type StorageFlags struct {
+	Storage    string `name:"storage" group:"Storage" placeholder:"URL" builtin:"file:///var/lib/dbacked" help:"Where backups lie, below a folder NAME: file:///absolute/path."`
+	APIKey     Secret `name:"apikey" group:"Storage" hidden:"" placeholder:"KEY" help:"Key of the dbacked service. Refused: the service mode does not exist in this version yet."`
+	APIKeyFile string `kong:"-" variable:"DBACKED_APIKEY_FILE" help:"File that holds the key of the dbacked service. Refused, as the key is."`
+}
+
+// SealFlags say how a backup is written.
+type SealFlags struct {
+	PublicKey   []string `name:"public-key" group:"Encryption" sep:"none" placeholder:"PEM|FILE" help:"RSA public key that backups are encrypted for: PEM text or a file, for example /etc/dbacked/public.pem. Several keys (several PEM blocks, or the flag several times): each of them opens the backup."`
+	Compression string   `name:"compression" group:"Encryption" placeholder:"HOW" builtin:"zstd" help:"Compression before encryption: zstd, zstd:1 to zstd:19, gzip or none."`
+	Format      string   `name:"format" group:"Encryption" placeholder:"FORMAT" builtin:"1" help:"Format of the encrypted files: 1, or legacy for the former agent's."`
+}
+
+// OpenFlags say how a backup is opened. A private key and a passphrase are never flags themselves.
+type OpenFlags struct {
+	PrivateKey     Secret `kong:"-" variable:"DBACKED_PRIVATE_KEY" help:"RSA private key that opens backups: PEM text or a file's path."`
+	PrivateKeyPath string `name:"private-key-path" group:"Encryption" variable:"DBACKED_PRIVATE_KEY_FILE" placeholder:"FILE" help:"File of the RSA private key (PEM) that opens backups, for example ./private.pem."`
+	Passphrase     Secret `kong:"-" variable:"DBACKED_PRIVATE_KEY_PASSPHRASE" help:"Passphrase of the private key; asked for on a terminal when it is not set."`
+	PassphraseFile string `name:"passphrase-file" group:"Encryption" variable:"DBACKED_PRIVATE_KEY_PASSPHRASE_FILE" placeholder:"FILE" help:"File that holds the passphrase of the private key."`
+}
+
+// TrustFlags say whose backups are believed.
+type TrustFlags struct {
+	Trust []string `name:"trust" group:"Encryption" sep:"none" placeholder:"KEY" help:"Verifier keys of the hosts whose backups are trusted, separated by commas or blanks; \"dbacked check\" prints a host's."`
+}
+
+// TimeoutFlags give every wait an end.
+type TimeoutFlags struct {
+	ConnectTimeout string `name:"connect-timeout" group:"Time-outs" placeholder:"DURATION" builtin:"30s" help:"Longest wait for a connection to the database."`
+	LockTimeout    string `name:"lock-timeout" group:"Time-outs" placeholder:"DURATION" builtin:"5m" help:"Longest wait for locks on the database's tables."`
+	StallTimeout   string `name:"stall-timeout" group:"Time-outs" placeholder:"DURATION" builtin:"10m" help:"Longest time without a byte from a tool or to the storage."`
+	StopTimeout    string `name:"stop-timeout" group:"Time-outs" placeholder:"DURATION" builtin:"10s" help:"Longest wait for tools to end by themselves when a run is stopped."`
+}
+
+// Flags is every flag there is. What a command does not offer stays zero, which means "not given".
+type Flags struct {
+	CommonFlags
+	DatabaseFlags
+	StorageFlags
+	SealFlags
+	OpenFlags
+	TrustFlags
+	TimeoutFlags
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// nearest returns the candidate with the smallest edit distance to name, when it is near enough to be meant.
+func nearest(name string, candidates []string) (string, bool) {
+	best, bestDistance := "", 1+max(2, len(name)/3)
+	for _, candidate := range candidates {
+		if d := distance(strings.ToUpper(name), strings.ToUpper(candidate)); d < bestDistance {
+			best, bestDistance = candidate, d
+		}
+	}
+	return best, best != ""
+}
+
+// distance is Levenshtein's, over bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
+
+// isOwn tells a name that can only be meant for dbacked, in upper case or not.
+func isOwn(name string) bool {
+	upper := strings.ToUpper(name)
+	return strings.HasPrefix(upper, prefix) && !strings.HasPrefix(upper, testPrefix)
+}
+
+// unknownText says that a name is no setting, and which one it nearly is.
+func unknownText(name string, settings []Setting) string {
+	var known []string
+	for _, s := range settings {
+		known = append(known, s.Variable)
+	}
+	if near, ok := nearest(name, known); ok {
+		return fmt.Sprintf("%s is not a setting, did you mean %s?", name, near)
+	}
+	return fmt.Sprintf("%s is not a setting: see \"dbacked --help\" for those there are", name)
+}
