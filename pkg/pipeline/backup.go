@@ -1,0 +1,229 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/rsa"
+	"fmt"
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/compress"
+	"github.com/dbacked/dbacked/pkg/encryptor"
+	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/uploader"
+)
+
+// cleanupTimeout bounds what is done after a run has ended: removing what a
+// failed one stored.
+const cleanupTimeout = 10 * time.Second
+
+// Locker keeps two runs of one instance apart.
+type Locker interface {
+	// Acquire returns a context that ends when the lock is lost, and what gives
+	// it back.
+	Acquire(ctx context.Context) (context.Context, func(), error)
+}
+
+// Stream is one dump that becomes one file of a backup.
+type Stream struct {
+	Kind string // catalog.KindDump, catalog.KindGlobals
+
+	// Dump writes the dump. It returns nil only if what it wrote is complete.
+	Dump func(ctx context.Context, w io.Writer) error
+}
+
+// Backup is what one backup needs. All fields must be set unless they say
+// otherwise.
+type Backup struct {
+	Store    storage.Store
+	Locker   Locker
+	Instance string
+	Signer   *catalog.Signer
+
+	// Describe fills in what the manifest says of the database. It is called
+	// once, under the lock, before the first dump.
+	Describe func(ctx context.Context, m *catalog.Manifest) error
+	Streams  []Stream // become files in this order
+
+	Recipients  []*rsa.PublicKey
+	Format      encryptor.Format
+	Compression compress.Spec
+
+	AgentID      string
+	AgentVersion string
+	Progress     *Progress // may be nil
+	Log          *zap.Logger
+}
+
+// Run makes one backup. It returns the manifest of a backup that was proved:
+// each dump was complete, each file was sealed and stored whole, and the
+// manifest was written last. On any error nothing of it stays.
+func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
+	b.Progress.enter(StageLock)
+	ctx, release, err := b.Locker.Acquire(ctx)
+	if err != nil {
+		return nil, at(StageLock, err)
+	}
+	defer release()
+
+	b.Progress.enter(StagePrepare)
+	m, err := b.prepare(ctx)
+	if err != nil {
+		return nil, at(StagePrepare, err)
+	}
+	if err := b.files(ctx, m); err != nil {
+		b.discard(ctx, m)
+		return nil, err
+	}
+	b.Progress.enter(StageCommit)
+	m.Finished = time.Now().UTC().Truncate(time.Second)
+	err = context.Cause(ctx) // a run that lost its lock does not commit
+	if err == nil {
+		err = catalog.Commit(ctx, b.Store, m, b.Signer)
+	}
+	if err != nil {
+		b.discard(ctx, m)
+		return nil, at(StageCommit, err)
+	}
+	return m, nil
+}
+
+// prepare removes what killed runs left and begins the manifest.
+func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
+	if err := b.clean(ctx); err != nil {
+		return nil, err
+	}
+	started := time.Now().UTC().Truncate(time.Second)
+	m := &catalog.Manifest{
+		Version:      1,
+		ID:           catalog.NewID(started),
+		Instance:     b.Instance,
+		Started:      started,
+		AgentID:      b.AgentID,
+		AgentVersion: b.AgentVersion,
+		Compression:  b.Compression.String(),
+	}
+	previous, err := catalog.Newest(ctx, b.Store, b.Instance)
+	if err != nil {
+		return nil, err
+	}
+	m.Previous = previous
+	for _, key := range b.Recipients {
+		m.Recipients = append(m.Recipients, encryptor.Fingerprint(key))
+	}
+	return m, b.Describe(ctx, m)
+}
+
+// clean removes what runs that were killed left behind. The lock is held, so
+// none of it belongs to a run that lives.
+func (b *Backup) clean(ctx context.Context) error {
+	if c, ok := b.Store.(storage.Cleaner); ok {
+		names, err := c.RemoveUnfinished(ctx, b.Instance+"/")
+		if err != nil {
+			return err
+		}
+		if len(names) > 0 {
+			b.Log.Info("removed unfinished files of a run that was killed", zap.Strings("files", names))
+		}
+	}
+	ids, err := catalog.RemoveOrphans(ctx, b.Store, b.Instance)
+	if len(ids) > 0 {
+		b.Log.Info("removed backups that were never completed", zap.Strings("backups", ids))
+	}
+	return err
+}
+
+// files makes the files of the backup, one after the other.
+func (b *Backup) files(ctx context.Context, m *catalog.Manifest) error {
+	for i, s := range b.Streams {
+		f := catalog.File{
+			Name:   fmt.Sprintf("%04d.dbacked", i),
+			Kind:   s.Kind,
+			Order:  i,
+			Format: b.Format.String(),
+		}
+		m.Files = append(m.Files, f)
+		if err := b.file(ctx, catalog.Path(m.Instance, m.ID, f.Name), s, &m.Files[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file makes one file: three stages, joined by two pipes.
+func (b *Backup) file(ctx context.Context, name string, s Stream, f *catalog.File) error {
+	b.Progress.enter(StageDump)
+	dumped, dump := io.Pipe()
+	sealed, seal := io.Pipe()
+	plain := &counter{w: dump, count: b.Progress.addPlain}
+	var result uploader.Result
+
+	err := run(ctx,
+		func(ctx context.Context) error {
+			err := guard(StageDump, func() error { return s.Dump(ctx, plain) })
+			dump.CloseWithError(err)
+			return err
+		},
+		func(context.Context) error {
+			err := guard(StageEncrypt, func() error { return b.seal(seal, dumped) })
+			dumped.CloseWithError(err)
+			seal.CloseWithError(err)
+			return err
+		},
+		func(ctx context.Context) error {
+			err := guard(StageUpload, func() (err error) {
+				result, err = uploader.Upload(ctx, b.Store, name, sealed, uploader.Options{Progress: b.Progress.addStored})
+				return err
+			})
+			sealed.CloseWithError(err)
+			return err
+		})
+	if err != nil {
+		return at(StageUpload, err)
+	}
+	f.PlainBytes, f.StoredBytes, f.SHA256 = plain.n, result.Size, result.SHA256
+	return nil
+}
+
+// seal compresses and encrypts r into w. The last chunk is sealed only when r
+// ended well.
+func (b *Backup) seal(w io.Writer, r io.Reader) error {
+	enc, err := encryptor.NewWriter(w, b.Recipients, encryptor.WriterOptions{Format: b.Format})
+	if err != nil {
+		return err
+	}
+	err = b.compress(enc, r)
+	if err != nil {
+		enc.Abort(err)
+		return err
+	}
+	return enc.Close()
+}
+
+func (b *Backup) compress(w io.Writer, r io.Reader) error {
+	c, err := compress.NewWriter(w, b.Compression)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(c, r); err != nil {
+		c.Abort()
+		return err
+	}
+	return c.Close()
+}
+
+// discard removes the files of a backup that failed. It has a context of its
+// own, since the run's has often ended.
+func (b *Backup) discard(ctx context.Context, m *catalog.Manifest) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	for _, f := range m.Files {
+		name := catalog.Path(m.Instance, m.ID, f.Name)
+		if err := b.Store.Remove(ctx, name); err != nil {
+			b.Log.Warn("a file of the failed backup is left; the next run removes it", zap.String("file", name), zap.Error(err))
+		}
+	}
+}

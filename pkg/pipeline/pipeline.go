@@ -1,0 +1,162 @@
+// Package pipeline joins the stages of a backup and of a restore.
+//
+// A backup flows one way, each stage in a goroutine of its own, joined by
+// io.Pipe:
+//
+//	dumper → encryptor (compressing first) → uploader → storage
+//
+// and a restore flows back. Every stage closes the ends that it owns with its
+// error, so that no goroutine outlives a run and the first cause is the one
+// that is reported, as a [*StageError].
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+)
+
+// Stages, as they are named in errors and progress.
+const (
+	StageLock     = "lock"
+	StagePrepare  = "prepare"
+	StageDump     = "dump"
+	StageEncrypt  = "encrypt"
+	StageUpload   = "upload"
+	StageCommit   = "commit"
+	StageVerify   = "verify"
+	StageDownload = "download"
+	StageDecrypt  = "decrypt"
+	StageRestore  = "restore"
+)
+
+// StageError says in which stage a run failed. Unwrap gives the cause.
+type StageError struct {
+	Stage string
+	Err   error
+}
+
+func (e *StageError) Error() string { return e.Stage + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StageError) Unwrap() error { return e.Err }
+
+// at marks err with a stage, unless it is nil or has one already: an error that
+// reaches a stage through a pipe keeps the name of the stage it comes from.
+func at(stage string, err error) error {
+	var se *StageError
+	if err == nil || errors.As(err, &se) {
+		return err
+	}
+	return &StageError{Stage: stage, Err: err}
+}
+
+// Progress counts what has gone through a run. It may be read while the run
+// goes on; its zero value is ready, and a nil one counts nothing.
+type Progress struct {
+	stage         atomic.Pointer[string]
+	plain, stored atomic.Int64
+	total         atomic.Int64
+}
+
+// Snapshot is a Progress at one moment. Total is of stored bytes, 0 while it is
+// not known; Plain is what the dump program wrote or is given back.
+type Snapshot struct {
+	Stage                string
+	Plain, Stored, Total int64
+}
+
+// Snapshot returns the counts of now.
+func (p *Progress) Snapshot() Snapshot {
+	s := Snapshot{Plain: p.plain.Load(), Stored: p.stored.Load(), Total: p.total.Load()}
+	if name := p.stage.Load(); name != nil {
+		s.Stage = *name
+	}
+	return s
+}
+
+func (p *Progress) enter(stage string) {
+	if p != nil {
+		p.stage.Store(&stage)
+	}
+}
+
+// restart begins another pass over total stored bytes.
+func (p *Progress) restart(stage string, total int64) {
+	if p == nil {
+		return
+	}
+	p.enter(stage)
+	p.plain.Store(0)
+	p.stored.Store(0)
+	p.total.Store(total)
+}
+
+func (p *Progress) addPlain(n int64) {
+	if p != nil {
+		p.plain.Add(n)
+	}
+}
+
+func (p *Progress) addStored(n int64) {
+	if p != nil {
+		p.stored.Add(n)
+	}
+}
+
+// counter counts what is written through it.
+type counter struct {
+	w     io.Writer
+	n     int64
+	count func(int64)
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	c.count(int64(n))
+	return n, err
+}
+
+// run calls the stages at once, each in a goroutine, and waits for all of them.
+// The first that fails ends the others through their context; its error is the
+// result.
+func run(ctx context.Context, stages ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	first := make(chan error, len(stages))
+	for _, stage := range stages {
+		go func() {
+			err := stage(ctx)
+			if err != nil {
+				cancel(err)
+			}
+			first <- err
+		}()
+	}
+	var cause error
+	for range stages {
+		if err := <-first; err != nil && cause == nil {
+			cause = err
+		}
+	}
+	// A stage that saw the context end may have answered before the one that
+	// ended it.
+	if cause != nil && context.Cause(ctx) != nil {
+		return context.Cause(ctx)
+	}
+	return cause
+}
+
+// guard turns a panic of a stage into its error: one damaged backup must not
+// take the others of a long-running process with it.
+func guard(stage string, f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = at(stage, fmt.Errorf("internal error: %v", r))
+		}
+	}()
+	return at(stage, f())
+}

@@ -1,0 +1,185 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dbacked/dbacked/pkg/compress"
+	"github.com/dbacked/dbacked/pkg/encryptor"
+)
+
+// ErrDiffers says that what is stored is not what the manifest says.
+var ErrDiffers = errors.New("differs from its manifest")
+
+// Sealed is an encrypted file that can be read from its beginning more than
+// once: from a store, or from a spool.
+type Sealed struct {
+	Name string // for errors
+	Open func(ctx context.Context, offset int64) (io.ReadCloser, error)
+
+	// What the manifest says of it. SHA256 is empty where there is no manifest:
+	// then the other two mean nothing.
+	SHA256      string
+	StoredBytes int64
+	PlainBytes  int64
+}
+
+// Restore is what bringing one file back needs.
+type Restore struct {
+	File Sealed
+	Key  *rsa.PrivateKey
+
+	// Proved says that the file's SHA256 comes from a manifest whose origin is
+	// proved.
+	Proved bool
+
+	// Whole says that the target cannot undo what it was given, so that all of
+	// the file must be known to be good before the first byte is.
+	Whole bool
+
+	// Target takes the dump. It must not take an error of r for its end.
+	Target func(ctx context.Context, r io.Reader) error
+
+	Progress *Progress // may be nil
+}
+
+// Run brings the file back. The file is read twice: first it is compared with
+// what the manifest says, since a dump runs as SQL and must be known to come
+// from this agent before any of it does; then it is opened and given to the
+// target. Both passes read the same file: the second goes on behind the header
+// that the first one saw, and whoever exchanges what follows would need the key
+// that this header seals.
+func (r *Restore) Run(ctx context.Context) error {
+	header, format, err := r.check(ctx)
+	if err != nil {
+		return at(StageVerify, err)
+	}
+	if format == encryptor.Legacy || (r.Whole && !r.Proved) {
+		r.Progress.restart(StageVerify, r.File.StoredBytes)
+		if err := r.decrypt(ctx, io.Discard, header); err != nil {
+			return at(StageVerify, err)
+		}
+	}
+	r.Progress.restart(StageRestore, r.File.StoredBytes)
+	return r.feed(ctx, header)
+}
+
+// check compares the stored file with its manifest, if there is one, and
+// returns its header.
+func (r *Restore) check(ctx context.Context) ([]byte, encryptor.Format, error) {
+	r.Progress.restart(StageVerify, r.File.StoredBytes)
+	f, err := r.File.Open(ctx, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	in := io.TeeReader(&countingReader{ctx, f, r.Progress.addStored}, sum)
+	header, format, err := encryptor.ReadHeader(in)
+	if err != nil && r.File.SHA256 == "" {
+		return nil, 0, r.File.named(err)
+	}
+	if r.File.SHA256 == "" {
+		return header, format, nil
+	}
+	n, cerr := io.Copy(io.Discard, in)
+	if cerr != nil {
+		return nil, 0, r.File.named(cerr)
+	}
+	if err := r.File.compare(int64(len(header))+n, hex.EncodeToString(sum.Sum(nil))); err != nil {
+		return nil, 0, err
+	}
+	return header, format, r.File.named(err)
+}
+
+// feed opens the file and gives what is in it to the target.
+func (r *Restore) feed(ctx context.Context, header []byte) error {
+	plain, open := io.Pipe()
+	return run(ctx,
+		func(ctx context.Context) error {
+			err := guard(StageDecrypt, func() error { return r.decrypt(ctx, open, header) })
+			open.CloseWithError(err)
+			return err
+		},
+		func(ctx context.Context) error {
+			err := guard(StageRestore, func() error { return r.Target(ctx, plain) })
+			plain.CloseWithError(err)
+			return err
+		})
+}
+
+// decrypt writes to w what the file holds.
+func (r *Restore) decrypt(ctx context.Context, w io.Writer, header []byte) error {
+	f, err := r.File.Open(ctx, int64(len(header)))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in := io.MultiReader(bytes.NewReader(header), &countingReader{ctx, f, r.Progress.addStored})
+	n, err := Open(w, in, r.Key, r.Progress)
+	if err != nil {
+		return r.File.named(err)
+	}
+	if r.File.SHA256 != "" && n != r.File.PlainBytes {
+		return r.File.named(fmt.Errorf("%w: it holds %d bytes of dump instead of %d", ErrDiffers, n, r.File.PlainBytes))
+	}
+	return nil
+}
+
+// Open decrypts and decompresses r into w and returns how many bytes it wrote.
+// It returns nil only if all of r was authentic and whole.
+func Open(w io.Writer, r io.Reader, key *rsa.PrivateKey, progress *Progress) (int64, error) {
+	dec, err := encryptor.NewReader(r, key)
+	if err != nil {
+		return 0, err
+	}
+	defer dec.Close()
+	plain, err := compress.NewReader(dec)
+	if err != nil {
+		return 0, err
+	}
+	defer plain.Close()
+	out := &counter{w: w, count: progress.addPlain}
+	_, err = io.Copy(out, plain)
+	return out.n, err
+}
+
+// compare compares what was read with the manifest.
+func (s *Sealed) compare(size int64, sum string) error {
+	switch {
+	case size != s.StoredBytes:
+		return s.named(fmt.Errorf("%w: it has %d bytes instead of %d", ErrDiffers, size, s.StoredBytes))
+	case sum != s.SHA256:
+		return s.named(fmt.Errorf("%w: its SHA-256 is %s instead of %s", ErrDiffers, sum, s.SHA256))
+	}
+	return nil
+}
+
+func (s *Sealed) named(err error) error {
+	if err == nil || s.Name == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", s.Name, err)
+}
+
+// countingReader counts what is read, and ends when its context does.
+type countingReader struct {
+	ctx   context.Context
+	r     io.Reader
+	count func(int64)
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	if err := context.Cause(c.ctx); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(p)
+	c.count(int64(n))
+	return n, err
+}
