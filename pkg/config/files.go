@@ -43,13 +43,13 @@ func readFile(path string) (content []byte, worldReadable bool, err error) {
 	return content, info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0, nil
 }
 
-// fileError says in short what is wrong with a file, without its path, and stays comparable to fs's errors.
+// fileError says in short what is wrong with a file, without its path. It takes its own results, too.
 func fileError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: use sudo, or let this user read it", fs.ErrPermission)
+		return errors.New("permission denied: use sudo, or let this user read it")
 	case errors.Is(err, fs.ErrNotExist):
-		return errNoFile{}
+		return errors.New("there is no such file")
 	}
 	var where *fs.PathError
 	if errors.As(err, &where) {
@@ -57,9 +57,3 @@ func fileError(err error) error {
 	}
 	return err
 }
-
-// errNoFile is fs.ErrNotExist in plainer words.
-type errNoFile struct{}
-
-func (errNoFile) Error() string        { return "there is no such file" }
-func (errNoFile) Is(target error) bool { return target == fs.ErrNotExist }

@@ -31,7 +31,10 @@ type setup struct {
 // load returns what Load does, and the folder.
 func (s setup) load(t *testing.T) (*Config, string, error) {
 	t.Helper()
-	folder := t.TempDir()
+	folder := s.flags.ConfigDirectory
+	if folder == "" {
+		folder = t.TempDir()
+	}
 	switch s.name {
 	case "":
 		s.name = "shop"
@@ -53,9 +56,7 @@ func (s setup) load(t *testing.T) (*Config, string, error) {
 			t.Fatal(err)
 		}
 	}
-	if s.flags.ConfigDirectory == "" {
-		s.flags.ConfigDirectory = folder
-	}
+	s.flags.ConfigDirectory = folder
 	var environ []string
 	for _, name := range slices.Sorted(maps.Keys(s.environ)) {
 		environ = append(environ, name+"="+s.environ[name])

@@ -112,8 +112,14 @@ func (l *loader) readSettingsFile(path string) ([]byte, bool) {
 
 // holdsSecret guesses by names that a file of settings holds something worth hiding.
 func holdsSecret(content []byte) bool {
-	secret := regexp.MustCompile(`(?i)(password|passphrase|secret|token|apikey|private_key)"?\s*[=:]|PRIVATE KEY`)
-	return secret.Match(content)
+	names := regexp.MustCompile(`(?i)(?:password|passphrase|secret|token|apikey|private_?key)(\w*)"?\s*[=:]`)
+	for _, match := range names.FindAllSubmatch(content, -1) {
+		rest := strings.ToLower(string(match[1]))
+		if !strings.HasSuffix(rest, "file") && !strings.HasSuffix(rest, "path") {
+			return true
+		}
+	}
+	return false
 }
 
 // lookedText says where missing settings were looked for, and which NAME may have been meant.

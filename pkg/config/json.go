@@ -75,6 +75,8 @@ func jsonType(raw json.RawMessage) string {
 		return "an object"
 	case '[':
 		return "a list"
+	case '"':
+		return "a text"
 	case 't', 'f':
 		return "true or false"
 	}

@@ -41,9 +41,6 @@ func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 // String returns "[secret]".
 func (s Secret) String() string { return hidden }
 
-// GoString returns "[secret]".
-func (s Secret) GoString() string { return hidden }
-
 // Format writes "[secret]" for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
