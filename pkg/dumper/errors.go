@@ -13,6 +13,10 @@ import (
 // complete dump.
 var ErrIncomplete = errors.New("the dump is not complete")
 
+// ErrWrongEngine says that what is to be restored is another engine's dump, or
+// none at all. Nothing was written to the target.
+var ErrWrongEngine = errors.New("not a dump of this engine")
+
 // ExitError says that a tool failed.
 type ExitError struct {
 	Tool   string         // the program's name: "pg_dump"
