@@ -1,0 +1,123 @@
+// Package compress makes a dump smaller on its way to the encryptor, and tells
+// by the first bytes how a stored dump was compressed.
+//
+// Everything is part of the stream: memory is bounded, whatever a dump's size,
+// and nothing is kept on a disk.
+package compress
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// The algorithms.
+const (
+	Zstd = "zstd"
+	Gzip = "gzip"
+	None = "none"
+)
+
+// Levels of zstd, as its own program counts them.
+const (
+	minLevel = 1 // the fastest, and the default
+	maxLevel = 19
+)
+
+// Spec says how to compress. Its zero value is zstd at its fastest.
+type Spec struct {
+	Algorithm string // Zstd, Gzip or None
+	Level     int    // of zstd, 1 to 19; 0 is 1
+}
+
+// ParseSpec reads "zstd", "zstd:1" to "zstd:19", "gzip" or "none".
+func ParseSpec(text string) (Spec, error) {
+	algorithm, level, leveled := strings.Cut(text, ":")
+	switch {
+	case algorithm == Zstd && !leveled:
+		return Spec{Algorithm: Zstd, Level: minLevel}, nil
+	case algorithm == Zstd:
+		n, err := strconv.Atoi(level)
+		if err != nil || n < minLevel || n > maxLevel {
+			return Spec{}, fmt.Errorf("%q is no level of zstd: give zstd:%d to zstd:%d", level, minLevel, maxLevel)
+		}
+		return Spec{Algorithm: Zstd, Level: n}, nil
+	case (algorithm == Gzip || algorithm == None) && !leveled:
+		return Spec{Algorithm: algorithm}, nil
+	}
+	return Spec{}, fmt.Errorf("%q is no way to compress: give zstd, zstd:%d to zstd:%d, gzip or none", text, minLevel, maxLevel)
+}
+
+// String is what ParseSpec reads.
+func (s Spec) String() string {
+	if s.Algorithm == Zstd || s.Algorithm == "" {
+		return fmt.Sprintf("%s:%d", Zstd, max(s.Level, minLevel))
+	}
+	return s.Algorithm
+}
+
+const (
+	// encoderWindow keeps the encoder's heap near 11 MB at the fastest level;
+	// the default one takes four times that for a few percent of size.
+	encoderWindow = 1 << 20
+
+	// encoderWorkers lets the search for matches and the entropy coding of two
+	// neighbouring blocks run side by side.
+	encoderWorkers = 2
+)
+
+// Writer compresses what is written to it. Exactly one of Close and Abort must
+// end it.
+type Writer struct {
+	w     io.Writer
+	close func() error
+}
+
+// NewWriter returns a Writer to w. The caller closes w.
+func NewWriter(w io.Writer, s Spec) (*Writer, error) {
+	switch s.Algorithm {
+	case None:
+		return &Writer{w: w, close: func() error { return nil }}, nil
+	case Gzip:
+		z := gzip.NewWriter(w)
+		return &Writer{w: z, close: z.Close}, nil
+	case Zstd, "":
+		z, err := zstd.NewWriter(w,
+			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(max(s.Level, minLevel))),
+			zstd.WithWindowSize(encoderWindow),
+			zstd.WithEncoderConcurrency(encoderWorkers),
+			zstd.WithLowerEncoderMem(true),
+			zstd.WithZeroFrames(true)) // an empty dump is still a frame
+		if err != nil {
+			return nil, fmt.Errorf("compressing: %w", err)
+		}
+		return &Writer{w: z, close: z.Close}, nil
+	}
+	return nil, fmt.Errorf("compressing: unknown algorithm %q", s.Algorithm)
+}
+
+func (w *Writer) Write(p []byte) (int, error) { return w.w.Write(p) }
+
+// ReadFrom compresses all of r.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	if from, ok := w.w.(io.ReaderFrom); ok {
+		return from.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{w.w}, r)
+}
+
+// Close writes what is still held back and the end of the stream.
+func (w *Writer) Close() error { return w.close() }
+
+// Abort frees what the Writer holds, after an error. What was written is no
+// whole stream then.
+func (w *Writer) Abort() {
+	if z, ok := w.w.(*zstd.Encoder); ok {
+		z.Reset(io.Discard) // closing alone would end the frame
+		_ = z.Close()       // ends the encoder's goroutines
+	}
+}
