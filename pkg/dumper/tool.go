@@ -81,21 +81,24 @@ func (t *tool) output(ctx context.Context, w io.Writer) error {
 		p.wait()
 		return err
 	}
-	return p.wait()
+	return t.finish(ctx, p)
 }
 
-// drain copies r to w until r ends.
+// drain copies r to w until r ends, in pieces of copySize: the tools write 4 KiB
+// at a time, and the stages that follow do better with more.
 func (t *tool) drain(ctx context.Context, w io.Writer, r *os.File) error {
 	buf := make([]byte, copySize)
-	for {
+	for n := 0; ; {
 		if t.stall > 0 && ctx.Err() == nil {
 			r.SetReadDeadline(time.Now().Add(t.stall))
 		}
-		n, err := r.Read(buf)
-		if n > 0 {
+		got, err := r.Read(buf[n:])
+		n += got
+		if n == len(buf) || err != nil && n > 0 {
 			if _, werr := w.Write(buf[:n]); werr != nil {
 				return werr
 			}
+			n = 0
 		}
 		switch {
 		case err == io.EOF:
@@ -195,7 +198,8 @@ func (t *tool) feed(ctx context.Context, feed *os.File, p []byte) error {
 	return nil
 }
 
-// finish waits for a tool that has all of its input.
+// finish waits for a tool that has all of its input, or has closed its output.
+// One that ended well before it was told to stop has ended well.
 func (t *tool) finish(ctx context.Context, p *process) error {
 	var tick <-chan time.Time
 	if t.stall > 0 {
@@ -206,10 +210,11 @@ func (t *tool) finish(ctx context.Context, p *process) error {
 	for {
 		select {
 		case <-p.done:
-			if ctx.Err() != nil {
+			err := p.wait()
+			if err != nil && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return p.wait()
+			return err
 		case <-tick:
 			if err := t.stalled(ctx); err != nil {
 				p.kill()

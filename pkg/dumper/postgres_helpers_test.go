@@ -1,0 +1,69 @@
+package dumper
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zaptest"
+
+	"github.com/dbacked/dbacked/pkg/dbtest"
+)
+
+// pgLimits are short, so that a test that hangs ends.
+var pgLimits = Limits{Connect: 20 * time.Second, Lock: 20 * time.Second, Stall: 30 * time.Second}
+
+// pgFor is the dumper of a database on a test's server, as its superuser.
+func pgFor(t testing.TB, s *dbtest.Server, database string, change ...func(*Postgres)) *Postgres {
+	t.Helper()
+	p := NewPostgres(Connection{Host: s.Socket, Port: s.Port, Username: s.User, Database: database}, pgLimits, Tools{}, zaptest.NewLogger(t))
+	for _, f := range change {
+		f(p)
+	}
+	return p
+}
+
+func asUser(name string) func(*Postgres) { return func(p *Postgres) { p.conn.Username = name } }
+
+func withTools(dir string) func(*Postgres) {
+	return func(p *Postgres) { p.tools.Path = []string{dir} }
+}
+
+// script writes a program that stands in for a tool; REAL in it is the real one.
+func script(t testing.TB, name, real, body string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	text := "#!/bin/sh\n" +
+		`if [ "$1" = --version ]; then exec ` + real + ` --version; fi` + "\n" +
+		strings.ReplaceAll(body, "REAL", real) + "\n"
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func mustDump(t testing.TB, p *Postgres) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := p.Dump(context.Background(), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// wantError fails the test unless err says each of the words.
+func wantError(t testing.TB, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one with %q", words)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q does not say %q", err, w)
+		}
+	}
+}
