@@ -10,16 +10,21 @@ import (
 type Error struct {
 	Instance string   // "" when it is not known
 	Problems []string // one line each; no secrets in them
+	Hint     string   // when something is missing: where was looked, and which NAME may be meant; else ""
 }
 
-// Error lists the problems, one on a line.
+// Error lists the problems, one on a line, then the hint.
 func (e *Error) Error() string {
 	subject := "configuration"
 	if e.Instance != "" {
 		subject = fmt.Sprintf("configuration of %q", e.Instance)
 	}
-	if len(e.Problems) == 1 {
-		return subject + ": " + e.Problems[0]
+	hint := ""
+	if e.Hint != "" {
+		hint = "\n  " + e.Hint
 	}
-	return fmt.Sprintf("%s has %d problems:\n  - %s", subject, len(e.Problems), strings.Join(e.Problems, "\n  - "))
+	if len(e.Problems) == 1 {
+		return subject + ": " + e.Problems[0] + hint
+	}
+	return fmt.Sprintf("%s has %d problems:\n  - %s%s", subject, len(e.Problems), strings.Join(e.Problems, "\n  - "), hint)
 }

@@ -76,7 +76,7 @@ func mustLoad(t *testing.T, s setup) *Config {
 	return c
 }
 
-// problems returns what Load finds wrong, with the folder's path written as DIR.
+// problems returns what Load finds wrong, and its hint, with the folder's path written as DIR.
 func problems(t *testing.T, s setup) []string {
 	t.Helper()
 	_, folder, err := s.load(t)
@@ -88,7 +88,11 @@ func problems(t *testing.T, s setup) []string {
 		t.Fatalf("not an *Error: %v", err)
 	}
 	var out []string
-	for _, p := range wrong.Problems {
+	texts := wrong.Problems
+	if wrong.Hint != "" {
+		texts = append(texts, wrong.Hint)
+	}
+	for _, p := range texts {
 		if strings.Contains(p, "\n") {
 			t.Errorf("problem of several lines: %q", p)
 		}

@@ -63,15 +63,16 @@ func (l *loader) load(name string, flags Flags, environ []string) (*Config, erro
 	}
 	l.findInstance(name)
 	l.resolve()
-	if l.missing {
-		l.problem("%s", l.lookedText())
-	}
 	l.config.Environ = l.environ
 	l.config.Warnings = l.warnings
-	if len(l.problems) > 0 {
-		return nil, &Error{Instance: l.config.Instance, Problems: l.problems}
+	if len(l.problems) == 0 {
+		return l.config, nil
 	}
-	return l.config, nil
+	wrong := &Error{Instance: l.config.Instance, Problems: l.problems}
+	if l.missing {
+		wrong.Hint = oneLine(l.lookedText())
+	}
+	return nil, wrong
 }
 
 // resolve fills the configuration from the layers.
