@@ -1,0 +1,160 @@
+package uploader
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// part is one of the few buffers, on its way round: free, filled, then hashed
+// and written at the same time, free again.
+type part struct {
+	number int
+	offset int64
+	buffer []byte // made on first use
+	data   []byte // the filled beginning of buffer
+	users  atomic.Int32
+}
+
+// stream is one object's way into the store.
+type stream struct {
+	options Options
+	writer  storage.Writer
+	free    chan *part
+	hashed  chan *part // in the stream's order
+	written chan *part
+	sum     hash.Hash
+
+	mu     sync.Mutex
+	stored int64
+}
+
+func newStream(o Options, w storage.Writer) *stream {
+	buffers := o.Parallel + 2 // one being read, one being hashed
+	s := &stream{
+		options: o, writer: w, sum: sha256.New(),
+		free: make(chan *part, buffers), hashed: make(chan *part, buffers), written: make(chan *part, buffers),
+	}
+	for range buffers {
+		s.free <- &part{}
+	}
+	return s
+}
+
+// store reads r to its end and returns when all of it is hashed and written,
+// or, with the first cause, when nothing of this goes on any more.
+func (s *stream) store(parent context.Context, r io.Reader) (Result, error) {
+	ctx, fail := context.WithCancelCause(parent)
+	defer fail(nil)
+	keepSource := context.AfterFunc(ctx, func() { closeSource(r, context.Cause(ctx)) })
+	defer keepSource()
+
+	var running sync.WaitGroup
+	running.Go(s.hash)
+	for range s.options.Parallel {
+		running.Go(func() { s.write(ctx, fail) })
+	}
+	size, err := s.read(ctx, r)
+	if err != nil {
+		fail(err)
+	}
+	close(s.hashed)
+	close(s.written)
+	running.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return Result{}, err
+	}
+	return Result{Size: size, SHA256: hex.EncodeToString(s.sum.Sum(nil))}, nil
+}
+
+// read cuts r into parts and hands each to hash and to write.
+func (s *stream) read(ctx context.Context, r io.Reader) (size int64, err error) {
+	for number := 1; ; number++ {
+		var p *part
+		select {
+		case <-ctx.Done():
+			return size, context.Cause(ctx)
+		case p = <-s.free:
+		}
+		if p.buffer == nil {
+			p.buffer = make([]byte, s.options.PartSize)
+		}
+		n, err := fill(r, p.buffer)
+		if err != nil && err != io.EOF {
+			return size, fmt.Errorf("its source failed: %w", err)
+		}
+		if n > 0 {
+			p.number, p.offset, p.data = number, size, p.buffer[:n]
+			p.users.Store(2)
+			size += int64(n)
+			s.hashed <- p // never full: it has room for every buffer
+			s.written <- p
+		}
+		if err == io.EOF && size == 0 {
+			return 0, ErrEmpty
+		}
+		if err == io.EOF {
+			return size, nil
+		}
+	}
+}
+
+// fill is io.ReadFull, but for a source whose error is io.ErrUnexpectedEOF:
+// that is a broken source, not a short last part.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	for idle := 0; n < len(p) && err == nil; idle++ {
+		var m int
+		if m, err = r.Read(p[n:]); m > 0 {
+			idle = 0
+		}
+		if n += m; idle == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
+	}
+	return n, err
+}
+
+func (s *stream) hash() {
+	for p := range s.hashed {
+		s.sum.Write(p.data)
+		s.release(p)
+	}
+}
+
+func (s *stream) write(ctx context.Context, fail context.CancelCauseFunc) {
+	for p := range s.written {
+		if ctx.Err() != nil {
+			continue
+		}
+		err := bounded(ctx, s.options.StallTimeout, func(ctx context.Context) error {
+			return s.writer.WritePart(ctx, p.number, p.offset, p.data)
+		})
+		if err != nil {
+			// The part is not released: a call that hangs may still read it.
+			fail(err)
+			continue
+		}
+		s.progress(int64(len(p.data)))
+		s.release(p)
+	}
+}
+
+func (s *stream) progress(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored += n
+	s.options.Progress(s.stored)
+}
+
+func (s *stream) release(p *part) {
+	if p.users.Add(-1) == 0 {
+		s.free <- p
+	}
+}
