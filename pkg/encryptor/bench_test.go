@@ -29,7 +29,7 @@ const (
 //	readfrom   the same, by ReadFrom, the source's copy included
 //	all-cores  speed of the Writer on all cores ÷ speed of AES-GCM on one
 func BenchmarkSeal(b *testing.B) {
-	plain := pattern(64 << 20)
+	plain := pattern(32 << 20)
 	key := testKey(b, "a")
 	cores := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(cores)
@@ -57,7 +57,7 @@ func BenchmarkSeal(b *testing.B) {
 // BenchmarkOpen reports how fast a Reader opens what was sealed.
 func BenchmarkOpen(b *testing.B) {
 	key := testKey(b, "a")
-	sealed := seal(b, pattern(64<<20), encryptor.WriterOptions{}, &key.PublicKey)
+	sealed := seal(b, pattern(32<<20), encryptor.WriterOptions{}, &key.PublicKey)
 	b.SetBytes(int64(len(sealed)))
 	for b.Loop() {
 		r, err := encryptor.NewReader(bytes.NewReader(sealed), key)

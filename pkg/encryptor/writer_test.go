@@ -73,6 +73,9 @@ func TestRoundTrips(t *testing.T) {
 	key := testKey(t, "small")
 	for _, format := range []encryptor.Format{encryptor.V1, encryptor.Legacy} {
 		for _, workers := range []int{0, 1, 3} {
+			if format == encryptor.Legacy && workers > 0 {
+				continue // it has none
+			}
 			for way, feed := range ways() {
 				t.Run(fmt.Sprint(format, workers, way), func(t *testing.T) {
 					for _, n := range boundaries() {
