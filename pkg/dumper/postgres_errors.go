@@ -21,7 +21,8 @@ func pgHints() []pgHint {
 	return []pgHint{
 		hint(`permission denied for large object (\d+)`, `GRANT SELECT ON LARGE OBJECT $1 TO USER, or give it the database's owner`),
 		hint(`permission denied for schema ("[^\n]*"|\S+)`, `GRANT USAGE ON SCHEMA $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
-		hint(`permission denied for (?:sequence) ("[^\n]*"|\S+)`, `GRANT SELECT ON SEQUENCE $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
+		hint(`permission denied for sequence ("[^\n]*"|\S+)`, `GRANT SELECT ON SEQUENCE $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
+		hint(`failed to get data for sequence ("[^\n]*?");`, `GRANT SELECT ON SEQUENCE $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
 		hint(`permission denied for (?:table|relation|view|materialized view|foreign table) ("[^\n]*"|\S+)`, `GRANT SELECT ON TABLE $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
 		hint(`must be owner of`, `restore as the owner or as a superuser, or into an empty database`),
 		hint(`row-level security policy for table "([^\n]*)"`, `a policy would hide rows of $1 from the backup: ALTER ROLE USER BYPASSRLS, or dump as the table's owner`),
@@ -29,6 +30,8 @@ func pgHints() []pgHint {
 		hint(`(?:password|SCRAM|PAM|LDAP|RADIUS|peer|ident) authentication failed`, `check DBACKED_DB_USERNAME and DBACKED_DB_PASSWORD, and the server's pg_hba.conf`),
 		hint(`no pg_hba\.conf entry`, `the server's pg_hba.conf lets USER in neither from this host nor with this encryption`),
 		hint(`server version mismatch`, `install the client package of the server's version, or name its folder in DBACKED_TOOLS_PATH`),
+		hint(`cannot drop .* because other objects depend on it`, `the target holds objects that the dump does not know: restore into a new database (--create with another --db-name)`),
+		hint(`tablespace "([^\n]*)" does not exist`, `the target lacks the tablespace $1: make it with CREATE TABLESPACE`),
 		hint(`max_locks_per_transaction`, `raise max_locks_per_transaction on the server and restart it, or let dbacked make the database (--create), which needs no single transaction`),
 		hint(`"transaction_timeout"`, `this pg_restore is newer than the server: install the package postgresql-client of the server's version`),
 		hint(`could not resize shared memory|No space left on device`, `the server's disk is full`),

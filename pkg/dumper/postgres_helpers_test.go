@@ -67,3 +67,19 @@ func wantError(t testing.TB, err error, words ...string) {
 		}
 	}
 }
+
+// pgServers starts the servers whose rules differ, with their own tools; all
+// says whether those that need a chroot are wanted.
+func pgServers(t *testing.T, test func(t *testing.T, s *dbtest.Server, tools func(*Postgres))) {
+	t.Run("15", func(t *testing.T) {
+		t.Parallel()
+		test(t, dbtest.Postgres(t), withTools("/usr/lib/postgresql/15/bin"))
+	})
+	for version, release := range map[string]string{"17": "trixie", "18": "sid"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			s := dbtest.PostgresFrom(t, dbtest.Chroot(t, release), version)
+			test(t, s, withTools(s.Wrappers(t, "pg_dump", "pg_dumpall", "pg_restore")))
+		})
+	}
+}

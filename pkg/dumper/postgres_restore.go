@@ -153,11 +153,11 @@ func (p *Postgres) failedRestore(ctx context.Context, err error, o RestoreOption
 // restoreTool is the pg_restore for an archive and a server: of the server's own
 // release if that reads the archive, else the next newer one, else an older one.
 func (p *Postgres) restoreTool(ctx context.Context, a *pgArchive, server pgRelease) (pgTool, error) {
-	found, err := p.findTools(ctx, "pg_restore")
+	needed := pgReads(a.header.Minor)
+	found, err := p.findTools(ctx, "pg_restore", func(t pgTool) bool { return t.chosen && t.release == server && t.release >= needed })
 	if err != nil {
 		return pgTool{}, err
 	}
-	needed := pgReads(a.header.Minor)
 	var best pgTool
 	for _, t := range found {
 		// Since 17 it begins with SET transaction_timeout, which older servers refuse.

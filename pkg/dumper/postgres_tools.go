@@ -31,25 +31,26 @@ type pgTool struct {
 // dumpTool is the pg_dump for a server: one in the named folders that is not
 // older than the server, else the newest that is installed.
 func (p *Postgres) dumpTool(ctx context.Context, server pgRelease) (pgTool, error) {
-	found, err := p.findTools(ctx, "pg_dump")
+	return p.newestTool(ctx, "pg_dump", server)
+}
+
+// newestTool is a program that is not older than a server.
+func (p *Postgres) newestTool(ctx context.Context, name string, server pgRelease) (best pgTool, err error) {
+	found, err := p.findTools(ctx, name, func(t pgTool) bool { return t.chosen && t.release >= server })
 	if err != nil {
-		return pgTool{}, err
+		return best, err
 	}
-	var best pgTool
 	for _, t := range found {
-		if t.release < server {
-			continue
-		}
-		if t.chosen {
-			return t, nil
-		}
-		if t.release > best.release {
+		if t.release >= server && (t.chosen || t.release > best.release) {
 			best = t
+		}
+		if best.chosen {
+			return best, nil
 		}
 	}
 	if best.path == "" {
-		return best, fmt.Errorf("the server is PostgreSQL %s and needs a pg_dump that is not older: install the package postgresql-client-%s, or name its folder in DBACKED_TOOLS_PATH; %s",
-			server, server, pgFound("pg_dump", found))
+		return best, fmt.Errorf("the server is PostgreSQL %s and needs a %s that is not older: install the package postgresql-client-%s, or name its folder in DBACKED_TOOLS_PATH; %s",
+			server, name, server, pgFound(name, found))
 	}
 	return best, nil
 }
@@ -66,13 +67,13 @@ func pgFound(name string, found []pgTool) string {
 	return "found " + strings.Join(list, ", ")
 }
 
-// findTools returns the programs of a name that are installed. Those that do not
-// run are left out.
-func (p *Postgres) findTools(ctx context.Context, name string) ([]pgTool, error) {
+// findTools returns the programs of a name that are installed, up to one that is
+// enough. Those that do not run are left out.
+func (p *Postgres) findTools(ctx context.Context, name string, enough func(pgTool) bool) ([]pgTool, error) {
 	var found []pgTool
 	seen := map[string]bool{}
 	add := func(path string, chosen bool) error {
-		if seen[path] || ctx.Err() != nil {
+		if seen[path] || ctx.Err() != nil || len(found) > 0 && enough(found[len(found)-1]) {
 			return context.Cause(ctx)
 		}
 		seen[path] = true
