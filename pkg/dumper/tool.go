@@ -297,6 +297,10 @@ func (t *tool) start(ctx context.Context, stdin *os.File, stdout io.Writer) (*pr
 		}
 		started <- err
 		if err == nil {
+			// What the program leaves behind ends with it. While it is not
+			// collected, nobody else can have its number.
+			awaitExit(p.pid)
+			syscall.Kill(-p.pid, syscall.SIGKILL)
 			p.err = cmd.Wait()
 			close(p.done)
 		}
@@ -305,6 +309,12 @@ func (t *tool) start(ctx context.Context, stdin *os.File, stdout io.Writer) (*pr
 		return nil, fmt.Errorf("starting %s: %w", t.path, err)
 	}
 	return p, nil
+}
+
+// awaitExit waits for the end of a child without collecting it.
+func awaitExit(pid int) {
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
 }
 
 // wait returns how the process ended: nil, or an *ExitError.
