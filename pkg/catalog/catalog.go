@@ -1,0 +1,151 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// Entry is one backup in a store.
+type Entry struct {
+	ID string
+
+	// Manifest is what the backup claims to be; nil if that cannot be read. Its
+	// Instance and ID are those of the place where it lies, where its files are
+	// to be looked for, even if it claims others ([ErrMisplaced]).
+	Manifest *Manifest
+
+	// Proof is nil if the origin of the manifest is proved, else an error that
+	// is ErrUnproved. It says nothing yet of the files: their hashes do.
+	Proof error
+}
+
+// Commit writes the manifest of a backup whose files are all stored: from then
+// on the backup exists.
+func Commit(ctx context.Context, store storage.Store, m *Manifest, signer *Signer) error {
+	data, err := Encode(m, signer)
+	if err != nil {
+		return err
+	}
+	return store.Put(ctx, Path(m.Instance, m.ID, manifestName), data)
+}
+
+// Load reads one backup's manifest, or says ErrNoBackup.
+func Load(ctx context.Context, store storage.Store, instance, id string, trust Trust) (Entry, error) {
+	e := Entry{ID: id}
+	if _, err := ParseID(id); err != nil {
+		return e, fmt.Errorf("%w: %w", ErrNoBackup, err)
+	}
+	data, err := readManifest(ctx, store, Path(instance, id, manifestName))
+	if errors.Is(err, storage.ErrNotFound) {
+		return e, fmt.Errorf("%w %s of %s in %s", ErrNoBackup, id, instance, store)
+	}
+	if err != nil {
+		return e, err
+	}
+	e.Manifest, e.Proof = Decode(data, trust)
+	if m := e.Manifest; m != nil && (m.ID != id || m.Instance != instance) {
+		misplaced := fmt.Errorf("%w, %s of %s", ErrMisplaced, m.ID, m.Instance)
+		if e.Proof != nil {
+			misplaced = fmt.Errorf("%w; and %w", misplaced, e.Proof)
+		}
+		e.Proof, m.ID, m.Instance = misplaced, id, instance
+	}
+	return e, nil
+}
+
+// readManifest reads no more than what tells that a manifest is too long.
+func readManifest(ctx context.Context, store storage.Store, name string) ([]byte, error) {
+	r, err := store.Open(ctx, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	return io.ReadAll(io.LimitReader(r, maxManifest+1))
+}
+
+// List returns the backups of an instance, the newest first. One whose manifest
+// the store cannot read is among them, as ErrGarbage that wraps the store's
+// error: it must not hide the others.
+func List(ctx context.Context, store storage.Store, instance string, trust Trust) ([]Entry, error) {
+	complete, _, err := scan(ctx, store, instance)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(complete))
+	for _, id := range complete {
+		e, err := Load(ctx, store, instance, id, trust)
+		if errors.Is(err, ErrNoBackup) {
+			continue // removed meanwhile
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err != nil {
+			e.Proof = fmt.Errorf("%w: %w", ErrGarbage, err)
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// Newest is the id of the newest backup of an instance, "" if there is none.
+func Newest(ctx context.Context, store storage.Store, instance string) (string, error) {
+	complete, _, err := scan(ctx, store, instance)
+	if err != nil || len(complete) == 0 {
+		return "", err
+	}
+	return complete[0], nil
+}
+
+// Remove removes a backup: its manifest first, so that what is left when that
+// is interrupted is no backup.
+func Remove(ctx context.Context, store storage.Store, instance, id string) error {
+	if _, err := ParseID(id); err != nil {
+		return err
+	}
+	if err := store.Remove(ctx, Path(instance, id, manifestName)); err != nil {
+		return err
+	}
+	return removeFiles(ctx, store, instance, id)
+}
+
+// Orphans returns the ids of backups that have files and no manifest, the
+// newest first: of runs that were killed, or that go on now.
+func Orphans(ctx context.Context, store storage.Store, instance string) ([]string, error) {
+	_, orphans, err := scan(ctx, store, instance)
+	return orphans, err
+}
+
+// RemoveOrphans removes the files of backups that have no manifest, and returns
+// their ids. The caller must hold the instance's lock: a backup that is being
+// made has none yet.
+func RemoveOrphans(ctx context.Context, store storage.Store, instance string) ([]string, error) {
+	orphans, err := Orphans(ctx, store, instance)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range orphans {
+		if err := removeFiles(ctx, store, instance, id); err != nil {
+			return orphans[:i], err
+		}
+	}
+	return orphans, nil
+}
+
+func removeFiles(ctx context.Context, store storage.Store, instance, id string) error {
+	files, err := store.List(ctx, Path(instance, id, "")+"/")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := store.Remove(ctx, f.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+

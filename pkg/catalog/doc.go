@@ -1,0 +1,22 @@
+// Package catalog knows which backups exist.
+//
+// A backup is a folder of encrypted files and a manifest:
+//
+//	NAME/20261122T215643Z-7f3c2a/0000.dbacked
+//	NAME/20261122T215643Z-7f3c2a/manifest
+//
+// The manifest is written last, and only if it is absent: a backup without one
+// never happened. It is a signed note (C2SP signed-note,
+// golang.org/x/mod/sumdb/note) whose text is JSON, readable without any key and
+// signed with the Ed25519 key of the instance that made the backup.
+//
+// A file alone proves only that somebody had the public key, and what a backup
+// holds is run as SQL when it is restored. So who reads a manifest pins the
+// verifier keys that he trusts ([Trust]), and every [Entry] says whether its
+// origin is proved. What no signature can exclude is an older set of backups
+// shown again: [ReadLast] remembers the newest id that this host has seen.
+//
+// Readers of layout version 1 ignore fields that they do not know: later
+// versions of dbacked may add some, and raise the version when ignoring them
+// would be wrong.
+package catalog

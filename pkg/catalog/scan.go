@@ -1,0 +1,61 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// found is a backup's folder in a store.
+type found struct {
+	id       string
+	complete bool      // it has a manifest
+	touched  time.Time // when the newest file in it was committed
+}
+
+// scan returns the ids of an instance with a manifest and those without, each
+// the newest first. Folders that are not called like a backup are left alone.
+func scan(ctx context.Context, store storage.Store, instance string) (complete, orphans []string, err error) {
+	objects, err := store.List(ctx, instance+"/")
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []found
+	for _, o := range objects { // sorted, so that a folder's files follow each other
+		id, file, ok := strings.Cut(strings.TrimPrefix(o.Name, instance+"/"), "/")
+		if _, err := ParseID(id); !ok || err != nil {
+			continue // control/, and what others keep here
+		}
+		if len(all) == 0 || all[len(all)-1].id != id {
+			all = append(all, found{id: id})
+		}
+		f := &all[len(all)-1]
+		f.complete = f.complete || file == manifestName
+		if o.Modified.After(f.touched) {
+			f.touched = o.Modified
+		}
+	}
+	slices.SortFunc(all, newestFirst)
+	for _, f := range all {
+		if f.complete {
+			complete = append(complete, f.id)
+		} else {
+			orphans = append(orphans, f.id)
+		}
+	}
+	return complete, orphans, nil
+}
+
+// newestFirst goes by the time in the id. Small backups can start within one
+// second; then it counts when the store took them.
+func newestFirst(a, b found) int {
+	return cmp.Or(
+		strings.Compare(b.id[:len(idTime)], a.id[:len(idTime)]),
+		b.touched.Compare(a.touched),
+		strings.Compare(b.id, a.id),
+	)
+}

@@ -1,0 +1,135 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+const (
+	maxFiles      = 10_000
+	maxRecipients = 1_000
+	maxText       = 1 << 10 // bytes of a text field
+	maxBytes      = 1 << 48 // of a file; so the sum over all files fits an int64
+	layout        = 1       // Manifest.Version
+)
+
+var (
+	filePattern        = regexp.MustCompile(`^[0-9]{4,6}\.dbacked$`)
+	instancePattern    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
+	compressionPattern = regexp.MustCompile(`^[a-z0-9]{1,16}(:[0-9]{1,2})?$`)
+	formatPattern      = regexp.MustCompile(`^[01]\.[0-9]{1,3}\.[0-9]{1,3}$`)
+	sumPattern         = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+var (
+	engines = []string{"postgresql", "mysql", "mariadb"}
+	kinds   = []string{KindGlobals, KindDump}
+)
+
+// validate checks every field: names of files become paths, sizes are summed,
+// texts are printed. Times are not compared with each other, as a clock that
+// was set back meanwhile does not make a backup worse.
+func (m *Manifest) validate() error {
+	switch {
+	case m.Version != layout:
+		return fmt.Errorf("it has layout version %d, and this dbacked knows %d: use a newer one", m.Version, layout)
+	case !instancePattern.MatchString(m.Instance):
+		return fmt.Errorf("%q is no instance's name", m.Instance)
+	case !slices.Contains(engines, m.Engine):
+		return fmt.Errorf("%q is no database engine that this dbacked knows", m.Engine)
+	case !compressionPattern.MatchString(m.Compression):
+		return fmt.Errorf("%q is no compression", m.Compression)
+	case m.Started.IsZero() || m.Finished.IsZero():
+		return errors.New("it does not say when it was made")
+	}
+	for _, check := range []func() error{m.validateIDs, m.validateTexts, m.validateRecipients, m.validateFiles} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) validateIDs() error {
+	if _, err := ParseID(m.ID); err != nil {
+		return err
+	}
+	if m.Previous == "" {
+		return nil
+	}
+	_, err := ParseID(m.Previous)
+	return err
+}
+
+// validateTexts bounds the texts. A database's name may hold anything, a line
+// break too: quote it before it is printed.
+func (m *Manifest) validateTexts() error {
+	if m.Database == "" || len(m.Database) > maxText {
+		return errors.New("it names no database, or one with too long a name")
+	}
+	for what, text := range map[string]string{
+		"server version": m.ServerVersion, "tool version": m.ToolVersion, "agent id": m.AgentID, "agent version": m.AgentVersion,
+	} {
+		if len(text) > maxText || strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Errorf("its %s is too long or holds control characters", what)
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) validateRecipients() error {
+	if len(m.Recipients) == 0 || len(m.Recipients) > maxRecipients {
+		return fmt.Errorf("it names %d public keys", len(m.Recipients))
+	}
+	for _, r := range m.Recipients {
+		if !sumPattern.MatchString(r) {
+			return fmt.Errorf("%q is no key's fingerprint", r)
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) validateFiles() error {
+	if len(m.Files) > maxFiles {
+		return fmt.Errorf("it has %d files", len(m.Files))
+	}
+	seen, dump := map[string]bool{}, false
+	for i, f := range m.Files {
+		if err := f.validate(i); err != nil {
+			return err
+		}
+		if seen[f.Name] {
+			return fmt.Errorf("it has the file %s twice", f.Name)
+		}
+		seen[f.Name] = true
+		dump = dump || f.Kind == KindDump
+	}
+	if !dump {
+		return errors.New("it has no dump among its files")
+	}
+	return nil
+}
+
+func (f *File) validate(order int) error {
+	switch {
+	case !filePattern.MatchString(f.Name):
+		return fmt.Errorf("%q is no file's name", f.Name)
+	case f.Order != order:
+		return fmt.Errorf("file %s is number %d and says %d", f.Name, order, f.Order)
+	case !slices.Contains(kinds, f.Kind):
+		return fmt.Errorf("file %s is of an unknown kind, %q", f.Name, f.Kind)
+	case !formatPattern.MatchString(f.Format):
+		return fmt.Errorf("file %s is of an unknown format, %q", f.Name, f.Format)
+	case f.StoredBytes <= 0 || f.StoredBytes > maxBytes || f.PlainBytes < 0 || f.PlainBytes > maxBytes:
+		return fmt.Errorf("file %s has a size that cannot be", f.Name)
+	case f.Kind == KindDump && f.PlainBytes == 0:
+		return fmt.Errorf("file %s is an empty dump", f.Name)
+	case !sumPattern.MatchString(f.SHA256):
+		return fmt.Errorf("file %s has no SHA-256", f.Name)
+	}
+	return nil
+}
