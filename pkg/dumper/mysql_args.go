@@ -139,8 +139,8 @@ func (m *MySQL) initCommand() string {
 }
 
 // readsPolicies says whether the account may read the data masking policies,
-// which newer servers of MySQL have.
+// which newer servers of MySQL can have.
 func (s *mysqlSession) readsPolicies(ctx context.Context) bool {
 	_, err := s.rows(ctx, "SELECT 1 FROM mysql.column_masking_policy LIMIT 1")
-	return err == nil
+	return !isDenied(err)
 }

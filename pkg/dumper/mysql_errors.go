@@ -17,9 +17,6 @@ func (m *MySQL) explain(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if m.conn.Password != "" && strings.Contains(err.Error(), m.conn.Password) {
-		err = errors.New(strings.ReplaceAll(err.Error(), m.conn.Password, "[secret]"))
-	}
 	hint := m.hint(mysqlCode(err))
 	if hint == "" {
 		return err

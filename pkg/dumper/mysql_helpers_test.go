@@ -77,10 +77,43 @@ func mysqlGlobalsOf(t testing.TB, m *MySQL) (file []byte, note string) {
 	return b.Bytes(), note
 }
 
-// mysqlServers runs a test on each engine.
-func mysqlServers(t *testing.T, test func(t *testing.T, s *dbtest.Server)) {
-	t.Run("MariaDB", func(t *testing.T) { t.Parallel(); test(t, dbtest.MariaDB(t)) })
-	t.Run("MySQL", func(t *testing.T) { t.Parallel(); test(t, dbtest.MySQLFrom(t, dbtest.Chroot(t, "sid"))) })
+// TestMySQL runs on one server of each engine what does not harm it; each test
+// has databases of its own.
+func TestMySQL(t *testing.T) {
+	tests := map[string]func(*testing.T, *dbtest.Server){
+		"round trip":               testMySQLRoundTrip,
+		"other database":           testMySQLRestoreDoesNotAlterOtherDatabase,
+		"obstacles":                testMySQLObstacles,
+		"names":                    testMySQLCheckNames,
+		"failing tools":            testMySQLFailingTools,
+		"passwords":                testMySQLPasswords,
+		"secrets":                  testMySQLSecretsAreHidden,
+		"connection":               testMySQLConnection,
+		"lock":                     testMySQLLock,
+		"stall":                    testMySQLStall,
+		"tools":                    testMySQLToolChoice,
+		"state":                    testMySQLState,
+		"cut restore":              testMySQLCutRestore,
+		"failed restore":           testMySQLFailedRestore,
+		"refused restore":          testMySQLRefusedRestore,
+		"replacing restore":        testMySQLReplacingRestore,
+		"no owner":                 testMySQLNoOwner,
+		"globals and roles":        testMySQLGlobals,
+		"globals without rights":   testMySQLGlobalsWithoutRights,
+		"restore waits for a lock": testMySQLRestoreBusy,
+	}
+	for engine, start := range map[string]func(*testing.T) *dbtest.Server{
+		"MariaDB": func(t *testing.T) *dbtest.Server { return dbtest.MariaDB(t) },
+		"MySQL":   func(t *testing.T) *dbtest.Server { return dbtest.MySQLFrom(t, dbtest.Chroot(t, "sid")) },
+	} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			for name, test := range tests {
+				t.Run(name, func(t *testing.T) { test(t, s) })
+			}
+		})
+	}
 }
 
 // wantMySQLError wants an error that says all of some words.
@@ -95,4 +128,3 @@ func wantMySQLError(t testing.TB, err error, words ...string) {
 		}
 	}
 }
-

@@ -10,62 +10,58 @@ import (
 	"github.com/dbacked/dbacked/pkg/dbtest"
 )
 
-func TestMySQLRoundTrip(t *testing.T) {
-	mysqlServers(t, func(t *testing.T, s *dbtest.Server) {
-		s.Sample(t, "shop")
-		before := s.PlainDump(t, "shop")
-		m := mysqlFor(t, s, "shop")
-		dump := mysqlDump(t, m)
-		globals, note := mysqlGlobalsOf(t, m)
-		if !strings.Contains(note, "as hashes") {
-			t.Errorf("the note is %q", note)
-		}
+func testMySQLRoundTrip(t *testing.T, s *dbtest.Server) {
+	s.Sample(t, "shop")
+	before := s.PlainDump(t, "shop")
+	m := mysqlFor(t, s, "shop")
+	dump := mysqlDump(t, m)
+	globals, note := mysqlGlobalsOf(t, m)
+	if !strings.Contains(note, "as hashes") {
+		t.Errorf("the note is %q", note)
+	}
 
-		for _, name := range []string{"shop", "we ird$ `é-db"} {
-			to := mysqlFor(t, s, name)
-			if name == "shop" {
-				s.SQL(t, "", "DROP DATABASE shop")
-			}
-			if err := to.Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Create: true, Globals: globals}); err != nil {
-				t.Fatal(err)
-			}
-			after := strings.ReplaceAll(s.PlainDump(t, name), "database '"+name+"'", "database 'shop'")
-			if before != after {
-				t.Errorf("restored to %q it differs: %.2000s", name, cmp.Diff(before, after))
-			}
-			if again := mysqlDump(t, to); len(again) == 0 {
-				t.Error("an empty dump")
-			}
-			if got := s.SQL(t, "", "SHOW GRANTS FOR 'we ird''user'@'%'"); !strings.Contains(got, quoteMySQLName(name)+".`customer`") {
-				t.Errorf("the grant on a table did not come back: %s", got)
-			}
+	for _, name := range []string{"shop", "we ird$ `é-db"} {
+		to := mysqlFor(t, s, name)
+		if name == "shop" {
+			s.SQL(t, "", "DROP DATABASE shop")
 		}
-	})
+		if err := to.Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Create: true, Globals: globals}); err != nil {
+			t.Fatal(err)
+		}
+		after := strings.ReplaceAll(s.PlainDump(t, name), "database '"+name+"'", "database 'shop'")
+		if before != after {
+			t.Errorf("restored to %q it differs: %.2000s", name, cmp.Diff(before, after))
+		}
+		if again := mysqlDump(t, to); len(again) == 0 {
+			t.Error("an empty dump")
+		}
+		if got := s.SQL(t, "", "SHOW GRANTS FOR 'we ird''user'@'%'"); !strings.Contains(got, quoteMySQLName(name)+".`customer`") {
+			t.Errorf("the grant on a table did not come back: %s", got)
+		}
+	}
 }
 
 // A routine that was made under another character set than the database has now
 // comes with ALTER DATABASE in the dump: it must alter the target alone.
-func TestMySQLRestoreDoesNotAlterOtherDatabase(t *testing.T) {
-	mysqlServers(t, func(t *testing.T, s *dbtest.Server) {
-		s.SQL(t, "", "CREATE DATABASE src CHARACTER SET latin1")
-		s.SQL(t, "src", "CREATE TABLE t (i int); CREATE PROCEDURE p() SELECT 1; CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1; "+
-			"CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.i = 1; ALTER DATABASE src CHARACTER SET utf8mb4")
-		before := s.PlainDump(t, "src")
-		m := mysqlFor(t, s, "src")
-		dump := mysqlDump(t, m)
-		globals, _ := mysqlGlobalsOf(t, m)
-		s.SQL(t, "", "ALTER DATABASE src CHARACTER SET ascii")
-		to := mysqlFor(t, s, "copy")
-		if err := to.Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Create: true, Globals: globals}); err != nil {
-			t.Fatal(err)
-		}
-		if got := s.SQL(t, "src", "SELECT @@character_set_database"); got != "ascii" {
-			t.Errorf("the restore altered the database that was dumped: %s", got)
-		}
-		if after := strings.NewReplacer("`copy`", "`src`", "'copy'", "'src'").Replace(s.PlainDump(t, "copy")); after != before {
-			t.Errorf("it differs: %s", cmp.Diff(before, after))
-		}
-	})
+func testMySQLRestoreDoesNotAlterOtherDatabase(t *testing.T, s *dbtest.Server) {
+	s.SQL(t, "", "CREATE DATABASE src CHARACTER SET latin1")
+	s.SQL(t, "src", "CREATE TABLE t (i int); CREATE PROCEDURE p() SELECT 1; CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1; "+
+		"CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.i = 1; ALTER DATABASE src CHARACTER SET utf8mb4")
+	before := s.PlainDump(t, "src")
+	m := mysqlFor(t, s, "src")
+	dump := mysqlDump(t, m)
+	globals, _ := mysqlGlobalsOf(t, m)
+	s.SQL(t, "", "ALTER DATABASE src CHARACTER SET ascii")
+	to := mysqlFor(t, s, "copy")
+	if err := to.Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Create: true, Globals: globals}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.SQL(t, "src", "SELECT @@character_set_database"); got != "ascii" {
+		t.Errorf("the restore altered the database that was dumped: %s", got)
+	}
+	if after := strings.NewReplacer("`copy`", "`src`", "'copy'", "'src'").Replace(s.PlainDump(t, "copy")); after != before {
+		t.Errorf("it differs: %s", cmp.Diff(before, after))
+	}
 }
 
 // What MariaDB's newer programs write can be restored by MySQL's client, and
