@@ -148,4 +148,3 @@ func removeFiles(ctx context.Context, store storage.Store, instance, id string) 
 	}
 	return nil
 }
-

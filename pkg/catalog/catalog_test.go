@@ -1,0 +1,213 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+func ids(entries []Entry) (all []string) {
+	for _, e := range entries {
+		all = append(all, e.ID)
+	}
+	return all
+}
+
+func TestCommitAndList(t *testing.T) {
+	s, _ := store(t)
+	by, trust := signer(t)
+	if entries, err := List(t.Context(), s, "mydb", trust); err != nil || len(entries) != 0 {
+		t.Errorf("an empty store: %v, %v", entries, err)
+	}
+	backUp(t, s, id1, by)
+	backUp(t, s, id2, by)
+	for _, name := range []string{"mydb/control/lock", "mydb/notes/manifest", "mydb2/" + id1 + "/manifest", "mydb/" + id1 + "-x/manifest", "mydb/manifest"} {
+		ok(t, s.Put(t.Context(), name, []byte("not ours")))
+	}
+	entries := must[[]Entry](t)(List(t.Context(), s, "mydb", trust))
+	if diff := cmp.Diff([]Entry{{id2, manifest(id2), nil}, {id1, manifest(id1), nil}}, entries); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if id := must[string](t)(Newest(t.Context(), s, "mydb")); id != id2 {
+		t.Errorf("the newest is %q", id)
+	}
+	if id := must[string](t)(Newest(t.Context(), s, "none")); id != "" {
+		t.Errorf("the newest of none is %q", id)
+	}
+}
+
+func TestCommitOnlyOnce(t *testing.T) {
+	s, _ := store(t)
+	by, trust := signer(t)
+	backUp(t, s, id1, by)
+	m := manifest(id1)
+	m.AgentID = "another"
+	if err := Commit(t.Context(), s, m, by); !errors.Is(err, storage.ErrExists) {
+		t.Errorf("error %v", err)
+	}
+	if e := must[Entry](t)(Load(t.Context(), s, "mydb", id1, trust)); e.Manifest.AgentID != "agent" {
+		t.Error("the manifest was overwritten")
+	}
+}
+
+func TestNoSuchBackup(t *testing.T) {
+	s, _ := store(t)
+	ok(t, s.Put(t.Context(), Path("mydb", id1, "0000.dbacked"), []byte("one")))
+	for _, id := range []string{id1, id2, "", "..", "../mydb/" + id1, "control"} {
+		if _, err := Load(t.Context(), s, "mydb", id, nil); !errors.Is(err, ErrNoBackup) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+// TestOneSecond stores backups that started within one second, whose ids end
+// in the wrong order.
+func TestOneSecond(t *testing.T) {
+	s, dir := store(t)
+	by, trust := signer(t)
+	first, second := "20261122T215643Z-ffffff", "20261122T215643Z-000000"
+	backUp(t, s, first, by)
+	backUp(t, s, second, by)
+	// However coarse the file system's clock is: a second later.
+	path := filepath.Join(dir, "mydb", second, "manifest")
+	later := must[os.FileInfo](t)(os.Stat(path)).ModTime().Add(1e9)
+	ok(t, os.Chtimes(path, later, later))
+	if diff := cmp.Diff([]string{second, first}, ids(must[[]Entry](t)(List(t.Context(), s, "mydb", trust)))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestMisplaced copies a good manifest to where another backup lies.
+func TestMisplaced(t *testing.T) {
+	s, dir := store(t)
+	by, trust := signer(t)
+	backUp(t, s, id1, by)
+	data := must[[]byte](t)(os.ReadFile(filepath.Join(dir, "mydb", id1, "manifest")))
+	ok(t, s.Put(t.Context(), Path("mydb", id2, "manifest"), data))
+	ok(t, s.Put(t.Context(), Path("other", id1, "manifest"), data))
+	for _, at := range [][2]string{{"mydb", id2}, {"other", id1}} {
+		e := must[Entry](t)(Load(t.Context(), s, at[0], at[1], trust))
+		if !errors.Is(e.Proof, ErrMisplaced) || !errors.Is(e.Proof, ErrUnproved) || !strings.Contains(e.Proof.Error(), id1+" of mydb") {
+			t.Errorf("%s: %v", at, e.Proof)
+		}
+		if e.Manifest.Instance != at[0] || e.Manifest.ID != at[1] {
+			t.Errorf("%s: its files would be looked for in %s/%s", at, e.Manifest.Instance, e.Manifest.ID)
+		}
+		e = must[Entry](t)(Load(t.Context(), s, at[0], at[1], nil))
+		if !errors.Is(e.Proof, ErrMisplaced) || !errors.Is(e.Proof, ErrUntrusted) {
+			t.Errorf("%s, by an unknown key: %v", at, e.Proof)
+		}
+	}
+}
+
+// TestDamagedAmongGood lists a good backup beside those of which each is
+// damaged in its own way: none hides another.
+func TestDamagedAmongGood(t *testing.T) {
+	s, dir := store(t)
+	by, trust := signer(t)
+	other, _ := signer(t)
+	kinds := map[string]error{
+		"20261101T000000Z-000000": ErrAltered, "20261102T000000Z-000000": ErrGarbage, "20261103T000000Z-000000": ErrUntrusted,
+		"20261104T000000Z-000000": ErrGarbage, "20261105T000000Z-000000": nil, "20261106T000000Z-000000": ErrGarbage,
+	}
+	for id, kind := range kinds {
+		backUp(t, s, id, map[bool]*Signer{true: other, false: by}[kind == ErrUntrusted])
+	}
+	rewrite(t, dir, "mydb/20261101T000000Z-000000/manifest", replaced(`"zstd:1"`, `"zstd:2"`))
+	rewrite(t, dir, "mydb/20261102T000000Z-000000/manifest", func(b []byte) []byte { return b[:100] })
+	rewrite(t, dir, "mydb/20261104T000000Z-000000/manifest", func([]byte) []byte { return make([]byte, 3<<20) })
+	eio := broken{s, "mydb/20261106T000000Z-000000/manifest", syscall.EIO}
+	entries := must[[]Entry](t)(List(t.Context(), eio, "mydb", trust))
+	if len(entries) != len(kinds) {
+		t.Fatalf("listed: %q", ids(entries))
+	}
+	for _, e := range entries {
+		if !errors.Is(e.Proof, kinds[e.ID]) || (e.Manifest == nil) != (kinds[e.ID] == ErrGarbage) {
+			t.Errorf("%s: %v, want %v", e.ID, e.Proof, kinds[e.ID])
+		}
+	}
+	if !errors.Is(entries[0].Proof, syscall.EIO) {
+		t.Errorf("what the store said is lost: %v", entries[0].Proof)
+	}
+	if _, err := Load(t.Context(), eio, "mydb", entries[0].ID, trust); !errors.Is(err, syscall.EIO) || errors.Is(err, ErrUnproved) {
+		t.Errorf("loading what the store cannot read: %v", err)
+	}
+}
+
+func TestListEndsWithItsContext(t *testing.T) {
+	s, _ := store(t)
+	by, trust := signer(t)
+	backUp(t, s, id1, by)
+	ctx, cancel := context.WithCancel(t.Context())
+	cut := broken{s, "", nil}
+	cancel()
+	if _, err := List(ctx, cut, "mydb", trust); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOrphans(t *testing.T) {
+	s, _ := store(t)
+	by, _ := signer(t)
+	backUp(t, s, id1, by)
+	ok(t, s.Put(t.Context(), Path("mydb", id2, "0000.dbacked"), []byte("half")))
+	ok(t, s.Put(t.Context(), Path("mydb", id2, "0001.dbacked"), []byte("half")))
+	ok(t, s.Put(t.Context(), "mydb/control/lock", []byte("lock")))
+	ok(t, s.Put(t.Context(), Path("mydb2", id2, "0000.dbacked"), []byte("of another")))
+	if got := must[[]string](t)(Orphans(t.Context(), s, "mydb")); !cmp.Equal(got, []string{id2}) {
+		t.Errorf("orphans: %q", got)
+	}
+	if got := must[[]string](t)(RemoveOrphans(t.Context(), s, "mydb")); !cmp.Equal(got, []string{id2}) {
+		t.Errorf("removed: %q", got)
+	}
+	want := []string{"mydb/" + id1 + "/0000.dbacked", "mydb/" + id1 + "/0001.dbacked", "mydb/" + id1 + "/manifest", "mydb/control/lock", "mydb2/" + id2 + "/0000.dbacked"}
+	if diff := cmp.Diff(want, names(t, s)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// stuck is a store that removes one object and then no other.
+type stuck struct {
+	storage.Store
+	removed []string
+}
+
+func (s *stuck) Remove(ctx context.Context, name string) error {
+	if len(s.removed) == 1 {
+		return syscall.EIO
+	}
+	s.removed = append(s.removed, name)
+	return s.Store.Remove(ctx, name)
+}
+
+// TestRemoveInterrupted stops a removal in the middle: what is left is no
+// backup but an orphan, which the next run removes.
+func TestRemoveInterrupted(t *testing.T) {
+	s, _ := store(t)
+	by, trust := signer(t)
+	backUp(t, s, id1, by)
+	if err := Remove(t.Context(), &stuck{Store: s}, "mydb", id1); !errors.Is(err, syscall.EIO) {
+		t.Errorf("error %v", err)
+	}
+	if entries := must[[]Entry](t)(List(t.Context(), s, "mydb", trust)); len(entries) != 0 {
+		t.Errorf("still a backup: %v", entries)
+	}
+	if got := must[[]string](t)(Orphans(t.Context(), s, "mydb")); !cmp.Equal(got, []string{id1}) {
+		t.Errorf("orphans: %q", got)
+	}
+	ok(t, Remove(t.Context(), s, "mydb", id1))
+	if got := names(t, s); len(got) != 0 {
+		t.Errorf("left: %q", got)
+	}
+	if err := Remove(t.Context(), s, "mydb", "../x"); err == nil {
+		t.Error("what is no id was removed")
+	}
+}
