@@ -24,7 +24,7 @@ func (p *Postgres) Restore(ctx context.Context, r io.Reader, o RestoreOptions) e
 		return err
 	}
 	defer a.close()
-	program, single, err := p.planRestore(ctx, a, o)
+	plan, err := p.planRestore(ctx, a, o)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (p *Postgres) Restore(ctx context.Context, r io.Reader, o RestoreOptions) e
 			return err
 		}
 	}
-	if err := p.runRestore(ctx, program, a, o, single); err != nil {
+	if err := p.runRestore(ctx, plan, a, o); err != nil {
 		return p.failedRestore(ctx, err, o)
 	}
 	if !o.Create {
@@ -50,48 +50,50 @@ func (p *Postgres) Restore(ctx context.Context, r io.Reader, o RestoreOptions) e
 	return nil
 }
 
-// planRestore picks the pg_restore, and says whether one transaction can hold it
-// all.
-func (p *Postgres) planRestore(ctx context.Context, a *pgArchive, o RestoreOptions) (program pgTool, single bool, err error) {
+// pgPlan says how an archive gets into a server.
+type pgPlan struct {
+	program pgTool // the pg_restore
+	psql    string // if set, pg_restore writes a script for it
+	single  bool   // all in one transaction
+}
+
+// planRestore picks the tools, and says whether one transaction can hold it all.
+func (p *Postgres) planRestore(ctx context.Context, a *pgArchive, o RestoreOptions) (plan pgPlan, err error) {
 	connect := func(ctx context.Context) (*pgDB, error) { return p.connect(ctx, p.conn.Database) }
 	if o.Create {
 		connect = p.connectMaintenance
 	}
 	db, err := connect(ctx)
 	if err != nil {
-		return program, false, err
+		return plan, err
 	}
 	defer db.close()
-	if program, err = p.restoreTool(ctx, a, db.release); err != nil {
-		return program, false, err
+	if plan, err = p.restoreTool(ctx, a, db.release); err != nil {
+		return plan, err
 	}
+	plan.single = true
 	var room int64
 	err = db.QueryRow(ctx, `SELECT current_setting('max_locks_per_transaction')::int8 *
 		(current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8)`).Scan(&room)
 	if err != nil {
-		return program, false, fmt.Errorf("asking for the size of the server's lock table: %w", err)
+		return plan, fmt.Errorf("asking for the size of the server's lock table: %w", err)
 	}
 	if a.whole && a.locks < room*7/10 {
-		return program, true, nil
+		return plan, nil
 	}
 	fields := []zap.Field{zap.Int64("locks", a.locks), zap.Int64("room", room)}
 	if !o.Create {
 		p.log.Warn("the dump has so many objects that one transaction may not hold their locks: if it fails, raise max_locks_per_transaction, or restore with --create", fields...)
-		return program, true, nil
+		return plan, nil
 	}
 	p.log.Info("the dump has too many objects for one transaction: several are used, and the new database is dropped if one fails", fields...)
-	return program, false, nil
+	plan.single = false
+	return plan, nil
 }
 
-// runRestore runs pg_restore.
-func (p *Postgres) runRestore(ctx context.Context, program pgTool, a *pgArchive, o RestoreOptions, single bool) error {
+// runRestore runs pg_restore, by itself or into psql.
+func (p *Postgres) runRestore(ctx context.Context, plan pgPlan, a *pgArchive, o RestoreOptions) error {
 	args := []string{"--exit-on-error", "--no-password"}
-	switch {
-	case single:
-		args = append(args, "--single-transaction")
-	case program.release >= 1700:
-		args = append(args, "--transaction-size=1000")
-	}
 	if o.NoOwner {
 		args = append(args, "--no-owner")
 	}
@@ -102,19 +104,39 @@ func (p *Postgres) runRestore(ctx context.Context, program pgTool, a *pgArchive,
 		args = append(args, "--clean", "--if-exists")
 	}
 	application := pgApplication + "/" + rand.Text()[:10]
-	t, err := p.tool(program.path, append(args, "--dbname="+p.toolConninfo(p.conn.Database, application).String())...)
+	conninfo := "--dbname=" + p.toolConninfo(p.conn.Database, application).String()
+	if plan.psql != "" {
+		return p.runScript(ctx, plan, a, args, conninfo, application)
+	}
+	switch {
+	case plan.single:
+		args = append(args, "--single-transaction")
+	case plan.program.release >= 1700:
+		args = append(args, "--transaction-size=1000")
+	}
+	t, err := p.loader(plan.program.path, application, append(args, conninfo)...)
 	if err != nil {
 		return err
 	}
-	t.stall = p.limits.Stall
-	t.busy = func(ctx context.Context) error { return p.restoreBusy(ctx, application) }
 	return t.input(ctx, a.body, io.Discard)
 }
 
-// restoreBusy says whether the server is at work for a pg_restore that takes no
-// more input: nil, or why not.
-func (p *Postgres) restoreBusy(ctx context.Context, application string) error {
-	stall := &StallError{Tool: "pg_restore", Limit: p.limits.Stall}
+// loader is a tool that fills a database. It is not stalled while the server works
+// for the session of that name.
+func (p *Postgres) loader(path, application string, args ...string) (*tool, error) {
+	t, err := p.tool(path, args...)
+	if err != nil {
+		return nil, err
+	}
+	t.stall = p.limits.Stall
+	t.busy = func(ctx context.Context) error { return p.restoreBusy(ctx, t.name(), application) }
+	return t, nil
+}
+
+// restoreBusy says whether the server is at work for a tool that takes no more
+// input: nil, or why not.
+func (p *Postgres) restoreBusy(ctx context.Context, name, application string) error {
+	stall := &StallError{Tool: name, Limit: p.limits.Stall}
 	db, err := p.connect(ctx, p.conn.Database)
 	if err != nil {
 		return fmt.Errorf("%w, and the server does not answer: %w", stall, err)
@@ -148,59 +170,4 @@ func (p *Postgres) failedRestore(ctx context.Context, err error, o RestoreOption
 		return err
 	}
 	return fmt.Errorf("%w; the restore ran in a single transaction: nothing was changed in the database %s", err, pgName(p.conn.Database))
-}
-
-// restoreTool is the pg_restore for an archive and a server: of the server's own
-// release if that reads the archive, else the next newer one, else an older one.
-func (p *Postgres) restoreTool(ctx context.Context, a *pgArchive, server pgRelease) (pgTool, error) {
-	needed := pgReads(a.header.Minor)
-	found, err := p.findTools(ctx, "pg_restore", func(t pgTool) bool { return t.chosen && t.release == server && t.release >= needed })
-	if err != nil {
-		return pgTool{}, err
-	}
-	var best pgTool
-	for _, t := range found {
-		// Since 17 it begins with SET transaction_timeout, which older servers refuse.
-		if t.release < needed || t.release >= 1700 && server < 1700 {
-			continue
-		}
-		if best.path == "" || pgBetter(t, best, server) {
-			best = t
-		}
-	}
-	if best.path != "" {
-		return best, nil
-	}
-	if needed >= 1700 && server < 1700 {
-		return best, fmt.Errorf("the dump was made by pg_dump %s, and only pg_restore %s and newer reads it, which PostgreSQL %s does not understand: restore it into PostgreSQL %s or newer",
-			a.header.ToolVersion, needed, server, needed)
-	}
-	return best, fmt.Errorf("the dump was made by pg_dump %s and needs pg_restore %s or newer: install the package postgresql-client-%s, or name its folder in DBACKED_TOOLS_PATH; %s",
-		a.header.ToolVersion, needed, max(needed, server), pgFound("pg_restore", found))
-}
-
-// pgBetter says whether a fits a server better than b.
-func pgBetter(a, b pgTool, server pgRelease) bool {
-	if (a.release >= server) != (b.release >= server) {
-		return a.release >= server
-	}
-	if a.release == b.release {
-		return a.chosen && !b.chosen
-	}
-	return (a.release < b.release) == (a.release >= server)
-}
-
-// pgReads is the first release whose pg_restore reads a version of the format.
-func pgReads(minor int) pgRelease {
-	switch {
-	case minor >= 16:
-		return 1700
-	case minor == 15:
-		return 1600
-	case minor == 14:
-		return 1200
-	case minor == 13:
-		return 1000
-	}
-	return 900
 }
