@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/dbacked/dbacked/pkg/storage"
 	"github.com/dbacked/dbacked/pkg/storage/localdir"
 )
@@ -40,6 +42,15 @@ func signer(t testing.TB) (*Signer, Trust) {
 	t.Helper()
 	s := must[*Signer](t)(LoadOrCreateSigner(t.TempDir()))
 	return s, must[Trust](t)(ParseTrust([]string{s.Verifier()}))
+}
+
+// fixedSigner has the same key in every process that fuzzes.
+func fixedSigner(t testing.TB) (*Signer, Trust) {
+	t.Helper()
+	private, public, err := note.GenerateKey(strings.NewReader(strings.Repeat("k", 64)), keyName)
+	ok(t, err)
+	s := &Signer{must[note.Signer](t)(note.NewSigner(private)), public}
+	return s, must[Trust](t)(ParseTrust([]string{public}))
 }
 
 func store(t testing.TB) (s *localdir.Store, dir string) {
