@@ -97,7 +97,7 @@ func testMySQLSecretsAreHidden(t *testing.T, s *dbtest.Server) {
 	m := mysqlFor(t, s, "hidden", as(s, "hid", secret))
 	m.tools.Environ = []string{"MYSQL_PWD=wrong", "HOME=/root", "MYSQL_HOST=nowhere"}
 	seen := 0
-	w := writerFunc(func(p []byte) (int, error) {
+	w := mysqlWriter(func(p []byte) (int, error) {
 		if seen++; seen > 1 { // once is enough
 			return len(p), nil
 		}
@@ -125,9 +125,9 @@ func testMySQLSecretsAreHidden(t *testing.T, s *dbtest.Server) {
 	}
 }
 
-type writerFunc func([]byte) (int, error)
+type mysqlWriter func([]byte) (int, error)
 
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+func (f mysqlWriter) Write(p []byte) (int, error) { return f(p) }
 
 func testMySQLConnection(t *testing.T, s *dbtest.Server) {
 	s.SQL(t, "", "CREATE DATABASE con; CREATE USER con@'%' IDENTIFIED BY 'right'; GRANT ALL ON con.* TO con@'%'")
@@ -192,7 +192,7 @@ func testMySQLLock(t *testing.T, s *dbtest.Server) {
 
 func testMySQLStall(t *testing.T, s *dbtest.Server) {
 	s.SQL(t, "", "CREATE DATABASE stalled")
-	m := mysqlFor(t, s, "stalled", mysqlScript(t, dumpProgram(s), `echo "-- MySQL dump "; exec sleep 1000`), func(m *MySQL) { m.limits.Stall = 300 * time.Millisecond })
+	m := mysqlFor(t, s, "stalled", mysqlScript(t, dumpProgram(s), `head -c 1000000 /dev/zero; exec sleep 1000`), func(m *MySQL) { m.limits.Stall = 300 * time.Millisecond })
 	err := m.Dump(t.Context(), io.Discard)
 	var stall *StallError
 	if !errors.As(err, &stall) {
@@ -202,12 +202,12 @@ func testMySQLStall(t *testing.T, s *dbtest.Server) {
 	cause := errors.New("the caller's reason")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	m.limits.Stall = time.Minute
-	err = m.Dump(ctx, writerFunc(func(p []byte) (int, error) { cancel(cause); return len(p), nil }))
+	err = m.Dump(ctx, mysqlWriter(func(p []byte) (int, error) { cancel(cause); return len(p), nil }))
 	if !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
 	// The neighbour fails.
-	err = mysqlFor(t, s, "stalled").Dump(t.Context(), writerFunc(func([]byte) (int, error) { return 0, syscall.ENOSPC }))
+	err = mysqlFor(t, s, "stalled").Dump(t.Context(), mysqlWriter(func([]byte) (int, error) { return 0, syscall.ENOSPC }))
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
@@ -218,7 +218,7 @@ func TestMySQLServerStopsDuringDump(t *testing.T) {
 	s := dbtest.MariaDB(t)
 	numbered(t, s, "stops", 60000)
 	stopped := false
-	err := mysqlFor(t, s, "stops").Dump(t.Context(), writerFunc(func(p []byte) (int, error) {
+	err := mysqlFor(t, s, "stops").Dump(t.Context(), mysqlWriter(func(p []byte) (int, error) {
 		if !stopped {
 			stopped = true
 			s.Stop(t)
