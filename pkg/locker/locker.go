@@ -2,104 +2,159 @@
 //
 // [File] does that on one machine, for backups that lie in a folder: an flock
 // that the kernel frees when its holder ends, however it ends, so that a killed
-// run never stands in the way of the next.
+// run never stands in the way of the next. The lock file itself stays; what it
+// says of its holder is for people.
+//
+// On NFS the lock holds between machines where the server supports it. Child
+// processes do not inherit the lock.
 package locker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
 
-// ErrHeld says that another run holds the lock.
-var ErrHeld = errors.New("another backup of this instance is running")
+// Errors of a lock.
+var (
+	// ErrHeld says that another run holds the lock, and where it is known, who.
+	ErrHeld = errors.New("another backup of this instance is running")
+	// ErrLost is why the context of Acquire ends when somebody removes or
+	// replaces the lock file: another run could then take a lock of its own.
+	ErrLost = errors.New("the lock was lost")
+)
 
-// maxHolder bounds what is read of a lock file.
-const maxHolder = 4 << 10
-
-// holder is what a lock file says of who holds it.
-type holder struct {
-	PID   int       `json:"pid"`
-	Host  string    `json:"host"`
-	Since time.Time `json:"since"`
-}
+const (
+	// watchEvery is how often a lock file is looked at while it is held.
+	watchEvery = 5 * time.Second
+	// attempts bounds how often the lock is taken anew when its file is
+	// exchanged meanwhile.
+	attempts = 10
+)
 
 // File is a lock on a file.
 type File struct{ path string }
 
-// NewFile returns a lock on the file of that path, which Acquire makes.
+// NewFile returns a lock on the file of that path, which Acquire makes, with
+// the folder it lies in.
 func NewFile(path string) *File { return &File{path: path} }
 
-// Acquire takes the lock, or says ErrHeld and by whom. The context that it
-// returns is ctx: the kernel does not take this lock away. The function gives
-// the lock back.
+// Acquire takes the lock, or says ErrHeld at once. The context that it returns
+// ends when ctx does, when the lock is given back, and with ErrLost as cause
+// when the lock file is removed. The function gives the lock back; it may be
+// called again.
 func (l *File) Acquire(ctx context.Context) (context.Context, func(), error) {
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("lock: %w", err)
+	if err := context.Cause(ctx); err != nil {
+		return nil, nil, err
 	}
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := l.take()
 	if err != nil {
-		return nil, nil, fmt.Errorf("lock: %w", err)
+		return nil, nil, err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		defer f.Close()
-		return nil, nil, held(f)
-	}
-	if err == nil {
-		err = l.claim(f)
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, fmt.Errorf("lock %s: %w", l.path, err)
-	}
-	return ctx, func() {
-		f.Truncate(0) // what it said is no longer so
-		f.Close()     // frees the lock
-	}, nil
+	claim(f)
+	run, end := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { l.watch(run, end, f) })
+	return run, sync.OnceFunc(func() {
+		end(nil)
+		watching.Wait()
+		_ = f.Truncate(0) // what it said is no longer so
+		_ = f.Close()     // frees the lock
+	}), nil
 }
 
-// claim writes who holds the lock into its file.
-func (l *File) claim(f *os.File) error {
-	// A file that was removed while it was opened locks nothing.
-	there, err := os.Stat(l.path)
-	if err != nil {
-		return err
+// take opens the lock file and locks it.
+func (l *File) take() (*os.File, error) {
+	for range attempts {
+		f, err := l.open()
+		if err != nil {
+			return nil, l.explain(err)
+		}
+		if err := flock(f); errors.Is(err, syscall.EWOULDBLOCK) {
+			defer func() { _ = f.Close() }()
+			return nil, held(f)
+		} else if err != nil {
+			_ = f.Close()
+			return nil, l.explain(err)
+		}
+		// A file that was removed between open and flock locks nothing.
+		if err := l.same(f); err == nil {
+			return f, nil
+		}
+		_ = f.Close()
 	}
+	return nil, fmt.Errorf("lock %s: something keeps removing or replacing this file: find out what, and try again", l.path)
+}
+
+func (l *File) open() (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
+		return nil, err
+	}
+	// A link could lead the truncation to any file.
+	return os.OpenFile(l.path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+}
+
+func flock(f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// same says whether the path still leads to f.
+func (l *File) same(f *os.File) error {
 	own, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(there, own) {
-		return errors.New("the lock file was exchanged: try again")
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	text, err := json.Marshal(holder{PID: os.Getpid(), Host: host, Since: time.Now().UTC().Truncate(time.Second)})
+	there, err := os.Lstat(l.path)
 	if err != nil {
 		return err
 	}
-	if err := f.Truncate(0); err != nil {
-		return err
+	if !os.SameFile(own, there) {
+		return errors.New("it is another file now")
 	}
-	_, err = f.WriteAt(append(text, '\n'), 0)
-	return err
+	return nil
 }
 
-// held is ErrHeld with who holds the lock.
-func held(f *os.File) error {
-	text, err := io.ReadAll(io.LimitReader(f, maxHolder))
-	var h holder
-	if err != nil || json.Unmarshal(text, &h) != nil {
-		return ErrHeld // its holder has not written yet
+// watch ends the run when the lock file goes.
+func (l *File) watch(run context.Context, end context.CancelCauseFunc, f *os.File) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-run.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.same(f); err != nil {
+			end(fmt.Errorf("%w: %s was removed or replaced while this run held it (%v); leave that file alone, and run again", ErrLost, l.path, err))
+			return
+		}
 	}
-	return fmt.Errorf("%w: process %d on %s, since %s", ErrHeld, h.PID, h.Host, h.Since.Local().Format(time.DateTime))
+}
+
+func (l *File) explain(err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS):
+		advice = ": this file system has no locks (flock): set DBACKED_STORAGE to a folder on one that has"
+	case errors.Is(err, fs.ErrPermission):
+		advice = fmt.Sprintf(": user id %d may not write there: run this as the user that makes the backups", os.Geteuid())
+	case errors.Is(err, syscall.ENOSPC):
+		advice = ": free space or inodes on that disk"
+	case errors.Is(err, syscall.EROFS):
+		advice = ": mount that disk for writing"
+	case errors.Is(err, syscall.ELOOP):
+		advice = ": it is a symbolic link: remove it"
+	}
+	return fmt.Errorf("lock: %w%s", err, advice)
 }
