@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // pgHint says what to do about a message of a tool or the server. In fix, $1 is
-// the first group of the pattern, USER the role that connects.
+// the first group of the pattern, {role} the role that connects.
 type pgHint struct {
 	pattern *regexp.Regexp
 	fix     string
@@ -19,16 +21,16 @@ type pgHint struct {
 func pgHints() []pgHint {
 	hint := func(pattern, fix string) pgHint { return pgHint{regexp.MustCompile(pattern), fix} }
 	return []pgHint{
-		hint(`permission denied for large object (\d+)`, `GRANT SELECT ON LARGE OBJECT $1 TO USER, or give it the database's owner`),
-		hint(`permission denied for schema ("[^\n]*"|\S+)`, `GRANT USAGE ON SCHEMA $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
-		hint(`permission denied for sequence ("[^\n]*"|\S+)`, `GRANT SELECT ON SEQUENCE $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
-		hint(`failed to get data for sequence ("[^\n]*?");`, `GRANT SELECT ON SEQUENCE $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
-		hint(`permission denied for (?:table|relation|view|materialized view|foreign table) ("[^\n]*"|\S+)`, `GRANT SELECT ON TABLE $1 TO USER, or since PostgreSQL 14 GRANT pg_read_all_data TO USER`),
+		hint(`permission denied for large object (\d+)`, `GRANT SELECT ON LARGE OBJECT $1 TO {role}, or give it the database's owner`),
+		hint(`permission denied for schema ("[^\n]*"|\S+)`, `GRANT USAGE ON SCHEMA $1 TO {role}, or since PostgreSQL 14 GRANT pg_read_all_data TO {role}`),
+		hint(`permission denied for sequence ("[^\n]*"|\S+)`, `GRANT SELECT ON SEQUENCE $1 TO {role}, or since PostgreSQL 14 GRANT pg_read_all_data TO {role}`),
+		hint(`failed to get data for sequence ("[^\n]*?");`, `GRANT SELECT ON SEQUENCE $1 TO {role}, or since PostgreSQL 14 GRANT pg_read_all_data TO {role}`),
+		hint(`permission denied for (?:table|relation|view|materialized view|foreign table) ("[^\n]*"|\S+)`, `GRANT SELECT ON TABLE $1 TO {role}, or since PostgreSQL 14 GRANT pg_read_all_data TO {role}`),
 		hint(`must be owner of`, `restore as the owner or as a superuser, or into an empty database`),
-		hint(`row-level security policy for table "([^\n]*)"`, `a policy would hide rows of $1 from the backup: ALTER ROLE USER BYPASSRLS, or dump as the table's owner`),
+		hint(`row-level security policy for table "([^\n]*)"`, `a policy would hide rows of $1 from the backup: ALTER ROLE {role} BYPASSRLS, or dump as the table's owner`),
 		hint(`no password supplied`, `the server wants a password: set DBACKED_DB_PASSWORD`),
 		hint(`(?:password|SCRAM|PAM|LDAP|RADIUS|peer|ident) authentication failed`, `check DBACKED_DB_USERNAME and DBACKED_DB_PASSWORD, and the server's pg_hba.conf`),
-		hint(`no pg_hba\.conf entry`, `the server's pg_hba.conf lets USER in neither from this host nor with this encryption`),
+		hint(`no pg_hba\.conf entry`, `the server's pg_hba.conf lets {role} in neither from this host nor with this encryption`),
 		hint(`server version mismatch`, `install the client package of the server's version, or name its folder in DBACKED_TOOLS_PATH`),
 		hint(`cannot drop .* because other objects depend on it`, `the target holds objects that the dump does not know: restore into a new database (--create with another --db-name)`),
 		hint(`tablespace "([^\n]*)" does not exist`, `the target lacks the tablespace $1: make it with CREATE TABLESPACE`),
@@ -52,7 +54,7 @@ func (p *Postgres) pgAdvise(message string) string {
 	}
 	for _, h := range pgHints() {
 		if m := h.pattern.FindStringSubmatchIndex(message); m != nil {
-			fix := strings.ReplaceAll(h.fix, "USER", strings.ReplaceAll(user, "$", "$$"))
+			fix := strings.ReplaceAll(h.fix, "{role}", strings.ReplaceAll(user, "$", "$$"))
 			return string(h.pattern.ExpandString(nil, fix, message, m))
 		}
 	}
@@ -83,9 +85,19 @@ func (p *Postgres) explainConnect(ctx context.Context, err error, database strin
 		if errors.Is(cause, context.Canceled) {
 			return cause
 		}
+	} else if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+		err = said // the server answered: what was tried on the way matters no more
+	} else {
+		err = &pgOneLine{err}
 	}
 	return p.advise(fmt.Errorf("connecting to the PostgreSQL database %s: %w", pgName(database), err))
 }
+
+// pgOneLine is an error that lists what was tried, without its line breaks.
+type pgOneLine struct{ error }
+
+func (e *pgOneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e *pgOneLine) Unwrap() error { return e.error }
 
 // explainDump adds what to do to an error of pg_dump.
 func (p *Postgres) explainDump(ctx context.Context, err error) error {

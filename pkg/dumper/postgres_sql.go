@@ -40,7 +40,14 @@ func (s *pgStatement) begins(words ...string) bool {
 // replace is the statement with another name in place of a token.
 func (s *pgStatement) replace(i int, name string) string {
 	t := s.tokens[i]
-	return s.text[:t.start] + pgIdent(name) + s.text[t.end:]
+	before, after := s.text[:t.start], s.text[t.end:]
+	if before != "" && !strings.HasSuffix(before, " ") {
+		before += " " // two quotes in a row would be one name
+	}
+	if after != "" && !strings.HasPrefix(after, " ") {
+		after = " " + after
+	}
+	return before + pgIdent(name) + after
 }
 
 // pgStatements splits what pg_dump and pg_dumpall write about databases and roles
