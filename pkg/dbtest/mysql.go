@@ -19,7 +19,7 @@ func MariaDB(t testing.TB, settings ...string) *Server {
 	}
 	data := s.mysqlDir(t)
 	install := exec.Command("/usr/bin/mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir="+data,
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--tmpdir="+s.Dir)
 	run(t, install)
 	s.mysqld(t, exec.Command("/usr/sbin/mariadbd", append(s.mysqldArgs(data, settings), "--user=mysql")...))
 	s.SQL(t, "", "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES")
@@ -33,7 +33,7 @@ func MySQLFrom(t testing.TB, root string, settings ...string) *Server {
 	data := s.mysqlDir(t)
 	uid, gid := lookup(t, "mysql") // by number: the tree does not know the name
 	user := fmt.Sprintf("%d:%d", uid, gid)
-	run(t, inRoot(root, user, "/usr/sbin/mysqld", "--no-defaults", "--initialize-insecure", "--datadir="+data))
+	run(t, inRoot(root, user, "/usr/sbin/mysqld", "--no-defaults", "--initialize-insecure", "--datadir="+data, "--tmpdir="+s.Dir))
 	args := s.mysqldArgs(data, append([]string{"--secure-file-priv=", "--mysqlx=OFF"}, settings...))
 	s.mysqld(t, inRoot(root, user, "/usr/sbin/mysqld", args...))
 	return s
@@ -50,7 +50,9 @@ func (s *Server) mysqlDir(t testing.TB) (data string) {
 }
 
 func (s *Server) mysqldArgs(data string, settings []string) []string {
-	return append([]string{"--no-defaults", "--datadir=" + data, "--socket=" + s.Socket,
+	// A folder of its own for temporary tables: at its start a server removes
+	// those that it finds, another server's too.
+	return append([]string{"--no-defaults", "--datadir=" + data, "--socket=" + s.Socket, "--tmpdir=" + s.Dir,
 		fmt.Sprintf("--port=%d", s.Port), "--bind-address=127.0.0.1", "--pid-file=" + filepath.Join(s.Dir, "pid"),
 		"--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=1G", "--event-scheduler=OFF"}, settings...)
 }
