@@ -1,0 +1,28 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/encryptor"
+	"github.com/dbacked/dbacked/pkg/locker"
+)
+
+// hint is what to do about an error, where the error itself cannot say it
+// because only the command line knows.
+func hint(err error) string {
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return "dbacked --help shows the commands, dbacked COMMAND --help what one takes, with examples"
+	case errors.Is(err, catalog.ErrUnproved):
+		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); --accept-unproved-origin goes on without"
+	case errors.Is(err, locker.ErrHeld):
+		return "wait until it ends; a lock whose holder died is free at once"
+	case errors.Is(err, encryptor.ErrWrongKey):
+		return "dbacked list --json shows the fingerprints of the keys that open a backup"
+	case errors.Is(err, encryptor.ErrTruncated), errors.Is(err, encryptor.ErrDamaged):
+		return "dbacked verify --all shows which backups are good"
+	}
+	return ""
+}

@@ -1,0 +1,109 @@
+// Command dbacked backs up PostgreSQL and MySQL or MariaDB databases, encrypted,
+// and brings them back.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/dbacked/dbacked/pkg/config"
+)
+
+// version is set by the build.
+var version = "0.0.0-dev"
+
+// commands is the command line.
+type commands struct {
+	Backup  backupCommand  `cmd:"" help:"Make one backup now."`
+	Restore restoreCommand `cmd:"" help:"Bring a backup back into a database."`
+	List    listCommand    `cmd:"" help:"List the backups that exist."`
+	Verify  verifyCommand  `cmd:"" help:"Read a backup back and compare it with its manifest."`
+	Remove  removeCommand  `cmd:"" help:"Remove a backup."`
+	Check   checkCommand   `cmd:"" help:"Look for what would make a backup fail."`
+	Keygen  keygenCommand  `cmd:"" help:"Make the key pair that backups are encrypted with."`
+	Version versionCommand `cmd:"" help:"Show the version."`
+}
+
+const description = `Encrypted backups of PostgreSQL and MySQL or MariaDB databases, and their restore.
+
+Settings come from flags, the environment (DBACKED_…), /etc/dbacked/NAME.env and
+config.json, in this order; NAME is what you call the database.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args[1:], newScreen(os.Stdin, os.Stdout, os.Stderr), os.Environ())
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program but for the process around it; it returns the exit
+// status.
+func run(ctx context.Context, args []string, s *screen, environ []string) int {
+	err := dispatch(ctx, args, s, environ)
+	if err == nil {
+		return exitOK
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	s.fail(err)
+	return exitStatus(err)
+}
+
+func dispatch(ctx context.Context, args []string, s *screen, environ []string) error {
+	var c commands
+	helped := false
+	parser, err := kong.New(&c,
+		kong.Name("dbacked"),
+		kong.Description(description),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(int) { helped = true }), // called after --help; the process ends in main
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(describeFlag(config.Settings())),
+	)
+	if err != nil {
+		return fmt.Errorf("internal error: %w", err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(config.NormalizeArgs(args))
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return &usageError{err}
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return parsed.Run(&app{screen: s, environ: environ})
+}
+
+// app is what every command gets.
+type app struct {
+	*screen
+	environ []string
+}
+
+// describeFlag adds a setting's default and its variable to the help of its
+// flag.
+func describeFlag(settings []config.Setting) kong.HelpValueFormatter {
+	return func(v *kong.Value) string {
+		for _, s := range settings {
+			own := v.HasDefault || v.Flag != nil && len(v.Flag.Xor) > 0 // keygen's, which are no settings
+			if v.Flag == nil || own || s.Flag != "--"+v.Flag.Name {
+				continue
+			}
+			if s.Default == "" {
+				return fmt.Sprintf("%s ($%s)", v.Help, s.Variable)
+			}
+			return fmt.Sprintf("%s (default: %s; $%s)", v.Help, s.Default, s.Variable)
+		}
+		return kong.DefaultHelpValueFormatter(v)
+	}
+}

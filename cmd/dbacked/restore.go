@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/pipeline"
+)
+
+type restoreCommand struct {
+	Name       string `arg:"" optional:"" help:"The instance, as in /etc/dbacked/NAME.env."`
+	Backup     string `arg:"" optional:"" help:"The backup's id, or how it begins. Left out: a list to pick from on a terminal, else the newest."`
+	LastBackup bool   `name:"last-backup" help:"Take the newest backup without asking which."`
+
+	RawInput  bool `name:"raw-input" help:"Read an encrypted file from standard input instead of the storage."`
+	RawOutput bool `name:"raw-output" help:"Write the decrypted dump to standard output instead of a database."`
+
+	Create       bool `name:"create" help:"Create the database first, with the encoding, locale, settings and grants it had."`
+	CreateRoles  bool `name:"create-roles" xor:"roles" help:"Create the roles that are missing, without login."`
+	Globals      bool `name:"globals" xor:"roles" help:"Create the roles that are missing as they were, with what passwords the backup holds."`
+	NoOwner      bool `name:"no-owner" help:"Let everything belong to the user who restores."`
+	NoPrivileges bool `name:"no-privileges" help:"Leave grants out."`
+
+	Force                bool `name:"force" help:"Restore into a database that is not empty, replacing what the backup holds too."`
+	AcceptUnprovedOrigin bool `name:"accept-unproved-origin" help:"Restore although nothing proves who made the backup. What it holds is run as SQL."`
+	Yes                  bool `name:"yes" short:"y" help:"Do not ask."`
+
+	config.CommonFlags
+	config.DatabaseFlags
+	config.StorageFlags
+	config.OpenFlags
+	config.TrustFlags
+	config.TimeoutFlags
+}
+
+// Help shows examples.
+func (*restoreCommand) Help() string {
+	return `What is about to happen is shown, and asked about, before anything is written. The --db flags choose
+another database, host or user than the backup came from.
+
+Examples:
+  dbacked restore shop
+  dbacked restore shop 20261122T215643Z-7f3c2a --db-name shop_copy --create
+  dbacked restore shop --last-backup --raw-output -y > shop.dump
+  dbacked restore --raw-input --db-type pg --db-name shop --accept-unproved-origin < 0001.dbacked`
+}
+
+func (r *restoreCommand) Run(ctx context.Context, a *app) error {
+	c, err := a.load(r.Name, config.Flags{
+		CommonFlags: r.CommonFlags, DatabaseFlags: r.DatabaseFlags, StorageFlags: r.StorageFlags,
+		OpenFlags: r.OpenFlags, TrustFlags: r.TrustFlags, TimeoutFlags: r.TimeoutFlags,
+	}, r.need())
+	if err != nil {
+		return err
+	}
+	if r.RawInput {
+		return r.fromInput(ctx, a, c)
+	}
+	return r.fromStore(ctx, a, c)
+}
+
+// need is what must be configured.
+func (r *restoreCommand) need() config.Need {
+	need := config.NeedPrivateKey
+	if !r.RawInput {
+		need |= config.NeedStorage
+	}
+	if !r.RawOutput {
+		need |= config.NeedDatabase
+	}
+	return need
+}
+
+// fromStore restores a backup that lies in the storage.
+func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config) error {
+	e, err := r.choose(ctx, a, c)
+	if err != nil {
+		return err
+	}
+	if err := r.proveOrigin(a, e); err != nil {
+		return err
+	}
+	key, err := a.privateKey(c)
+	if err != nil {
+		return err
+	}
+	if err := opens(key, e.Manifest); err != nil {
+		return err
+	}
+	store, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	dump, err := fileOf(e.Manifest, catalog.KindDump)
+	if err != nil {
+		return err
+	}
+	run := &pipeline.Restore{
+		File: pipeline.SealedFile(store, e.Manifest, *dump), Key: key, Proved: e.Proof == nil,
+		Progress: new(pipeline.Progress),
+	}
+	if r.RawOutput {
+		return r.toOutput(ctx, a, run)
+	}
+	t := &target{app: a, config: c, options: r, manifest: e.Manifest, db: openDatabase(c, a.logger())}
+	if t.globals, err = readGlobals(ctx, store, e.Manifest, key, run.Proved); err != nil {
+		return err
+	}
+	if err := t.restore(ctx, run); err != nil {
+		return err
+	}
+	return catalog.WriteLast(c.StateDirectory, e.ID)
+}
+
+// choose finds the backup to restore.
+func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config) (catalog.Entry, error) {
+	entries, err := a.entries(ctx, c)
+	if err != nil {
+		return catalog.Entry{}, err
+	}
+	a.warnIfOlder(c, entries)
+	ask := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1
+	if ask {
+		return a.pickFrom(ctx, entries)
+	}
+	e, err := pick(entries, r.Backup, c)
+	if err == nil && e.Manifest == nil {
+		err = e.Proof
+	}
+	return e, err
+}
+
+// warnIfOlder says when this host has seen a newer backup than there is now:
+// no signature shows that an older set of backups was put in place of the
+// newer one.
+func (a *app) warnIfOlder(c *config.Config, entries []catalog.Entry) {
+	last, err := catalog.ReadLast(c.StateDirectory)
+	if err != nil || last == "" {
+		return
+	}
+	for _, e := range entries {
+		if e.ID >= last {
+			return
+		}
+	}
+	a.warn(fmt.Sprintf("this host has seen backup %s, and nothing as new is there now: newer backups were removed, or an older set is shown", last))
+}
+
+// proveOrigin lets a backup pass whose origin is proved or need not be.
+func (r *restoreCommand) proveOrigin(a *app, e catalog.Entry) error {
+	switch {
+	case e.Proof == nil:
+		return nil
+	case e.Manifest == nil:
+		return e.Proof
+	case r.AcceptUnprovedOrigin:
+		a.warn(e.Proof.Error() + "; going on, as --accept-unproved-origin says")
+		return nil
+	}
+	return fmt.Errorf("backup %s: %w", e.ID, e.Proof)
+}
+
+// toOutput writes the decrypted dump to standard output.
+func (r *restoreCommand) toOutput(ctx context.Context, a *app, run *pipeline.Restore) error {
+	if a.shown {
+		return &usageError{errors.New("--raw-output would write a dump to the terminal: send it to a file or a program")}
+	}
+	start := time.Now()
+	run.Target = copyTo(a.out)
+	if err := a.follow(ctx, run.Progress, func() error { return run.Run(ctx) }); err != nil {
+		return err
+	}
+	a.say("wrote %s of dump, whole and authentic, in %s", size(run.Progress.Snapshot().Plain), duration(time.Since(start)))
+	return nil
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/encryptor"
+	"github.com/dbacked/dbacked/pkg/pipeline"
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// maxGlobals bounds the globals file, which is read into memory.
+const maxGlobals = 16 << 20
+
+// fromInput restores one encrypted file from standard input. No manifest speaks
+// for it, so nothing proves its origin.
+func (r *restoreCommand) fromInput(ctx context.Context, a *app, c *config.Config) error {
+	if !r.AcceptUnprovedOrigin {
+		return fmt.Errorf("%w: a file on standard input has no signed manifest; --accept-unproved-origin restores it all the same", catalog.ErrUnproved)
+	}
+	key, err := a.privateKey(c)
+	if err != nil {
+		return err
+	}
+	run := &pipeline.Restore{Key: key, Progress: new(pipeline.Progress)}
+	sealed, closeInput, err := inputFile(ctx, a.in, !r.RawOutput && c.Database.Type == config.MySQL)
+	if err != nil {
+		return err
+	}
+	defer closeInput()
+	run.File = sealed
+	if r.RawOutput {
+		return r.toOutput(ctx, a, run)
+	}
+	t := &target{app: a, config: c, options: r, db: openDatabase(c, a.logger())}
+	return t.restore(ctx, run)
+}
+
+// inputFile makes what comes on standard input a file that can be read as often
+// as its restore needs. A file on a disk already is one. What comes through a
+// pipe is spooled, encrypted as it is, if it must be read twice: when the
+// target cannot undo, and when the format does not authenticate what it holds.
+func inputFile(ctx context.Context, in io.Reader, whole bool) (pipeline.Sealed, func() error, error) {
+	const name = "standard input"
+	nothing := func() error { return nil }
+	if f, ok := in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return pipeline.FromFile(name, f), nothing, nil
+		}
+	}
+	header, format, err := encryptor.ReadHeader(in)
+	if err != nil {
+		return pipeline.Sealed{}, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if !whole && format != encryptor.Legacy {
+		return pipeline.Once(name, header, in), nothing, nil
+	}
+	dir := os.Getenv("TMPDIR")
+	if dir == "" {
+		dir = "/var/tmp" // on a disk, which /tmp often is not
+	}
+	return pipeline.Spool(ctx, name, dir, io.MultiReader(bytes.NewReader(header), in))
+}
+
+// opens says whether a key opens a backup, before anything is read.
+func opens(key *rsa.PrivateKey, m *catalog.Manifest) error {
+	own := encryptor.Fingerprint(&key.PublicKey)
+	if slices.Contains(m.Recipients, own) {
+		return nil
+	}
+	return fmt.Errorf("%w: backup %s was made for %v, and this is %s", encryptor.ErrWrongKey, m.ID, m.Recipients, own)
+}
+
+// fileOf finds the file of a kind.
+func fileOf(m *catalog.Manifest, kind string) (*catalog.File, error) {
+	for i := range m.Files {
+		if m.Files[i].Kind == kind {
+			return &m.Files[i], nil
+		}
+	}
+	return nil, fmt.Errorf("backup %s has no file of kind %q", m.ID, kind)
+}
+
+// readGlobals reads what a backup says of roles; nil when it says nothing.
+func readGlobals(ctx context.Context, store storage.Store, m *catalog.Manifest, key *rsa.PrivateKey, proved bool) ([]byte, error) {
+	f, err := fileOf(m, catalog.KindGlobals)
+	if err != nil {
+		return nil, nil // a legacy backup has none
+	}
+	var buf bytes.Buffer
+	run := &pipeline.Restore{File: pipeline.SealedFile(store, m, *f), Key: key, Proved: proved}
+	run.Target = func(_ context.Context, r io.Reader) error {
+		n, err := io.Copy(&buf, io.LimitReader(r, maxGlobals+1))
+		if err == nil && n > maxGlobals {
+			err = errors.New("the globals are larger than any real ones")
+		}
+		return err
+	}
+	return buf.Bytes(), run.Run(ctx)
+}
+
+// copyTo is a target that writes to w.
+func copyTo(w io.Writer) func(context.Context, io.Reader) error {
+	return func(_ context.Context, r io.Reader) error {
+		_, err := io.Copy(w, r)
+		return err
+	}
+}

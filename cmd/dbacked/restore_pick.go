@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"charm.land/huh/v2"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+)
+
+// pickFrom lets a person choose a backup with the arrow keys.
+func (a *app) pickFrom(ctx context.Context, entries []catalog.Entry) (catalog.Entry, error) {
+	var options []huh.Option[int]
+	for i, e := range entries {
+		if e.Manifest == nil {
+			continue // it cannot be restored; list shows it
+		}
+		options = append(options, huh.NewOption(label(e), i))
+	}
+	if len(options) == 0 {
+		return catalog.Entry{}, fmt.Errorf("%w that can be read", catalog.ErrNoBackup)
+	}
+	chosen := -1
+	pick := huh.NewSelect[int]().Title("Which backup?").Options(options...).Value(&chosen).Height(min(len(options)+2, 15))
+	form := huh.NewForm(huh.NewGroup(pick)).WithInput(a.in).WithOutput(a.err).WithAccessible(os.Getenv("ACCESSIBLE") != "")
+	err := form.RunWithContext(ctx)
+	switch {
+	case errors.Is(err, huh.ErrUserAborted):
+		return catalog.Entry{}, errInterrupted
+	case err != nil:
+		return catalog.Entry{}, fmt.Errorf("choosing a backup: %w; name one, or use --last-backup", err)
+	case chosen < 0: // an error must never choose the first one
+		return catalog.Entry{}, errInterrupted
+	}
+	return entries[chosen], nil
+}
+
+func label(e catalog.Entry) string {
+	plain, _ := totals(e.Manifest)
+	text := fmt.Sprintf("%s  %-16s %9s  %s", e.Manifest.Started.Local().Format("Mon 2006-01-02 15:04"), age(e.Manifest.Started), size(plain), e.Manifest.Database)
+	if e.Proof != nil {
+		text += "  (origin not proved)"
+	}
+	return text
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/pipeline"
+)
+
+type verifyCommand struct {
+	Name   string `arg:"" optional:"" help:"The instance, as in /etc/dbacked/NAME.env."`
+	Backup string `arg:"" optional:"" help:"The backup's id, or how it begins; the newest if it is left out."`
+	All    bool   `name:"all" help:"Verify every backup."`
+	JSON   bool   `name:"json" help:"Print JSON, one object a backup."`
+
+	config.CommonFlags
+	config.StorageFlags
+	config.OpenFlags
+	config.TrustFlags
+}
+
+// Help shows examples.
+func (*verifyCommand) Help() string {
+	return `With the private key all of the backup is read, decrypted and decompressed. Without it, its signature and
+the sizes and checksums of what is stored are compared with the manifest, and the result says so.
+
+Examples:
+  dbacked verify shop
+  dbacked verify shop 20261122T215643Z-7f3c2a --private-key-path private.pem
+  dbacked verify shop --all --json`
+}
+
+func (v *verifyCommand) Run(ctx context.Context, a *app) error {
+	c, err := a.load(v.Name, config.Flags{
+		CommonFlags: v.CommonFlags, StorageFlags: v.StorageFlags, OpenFlags: v.OpenFlags, TrustFlags: v.TrustFlags,
+	}, config.NeedStorage|config.WantPrivateKey)
+	if err != nil {
+		return err
+	}
+	chosen, err := v.choose(ctx, a, c)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	run := &pipeline.Verify{Store: store}
+	if c.Keys.PrivateKey.IsSet() {
+		if run.Key, err = a.privateKey(c); err != nil {
+			return err
+		}
+	}
+	var failed error
+	for _, e := range chosen {
+		if err := v.one(ctx, a, run, e); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+func (v *verifyCommand) choose(ctx context.Context, a *app, c *config.Config) ([]catalog.Entry, error) {
+	entries, err := a.entries(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if v.All && len(entries) > 0 {
+		return entries, nil
+	}
+	e, err := pick(entries, v.Backup, c)
+	if err != nil {
+		return nil, err
+	}
+	return []catalog.Entry{e}, nil
+}
+
+// verified is the result of one backup, as --json prints it.
+type verified struct {
+	ID     string         `json:"id"`
+	OK     bool           `json:"ok"`
+	Opened bool           `json:"opened"` // decrypted and decompressed, not only compared
+	Proved bool           `json:"proved"` // whether the origin is proved
+	Origin string         `json:"origin,omitempty"`
+	Files  []verifiedFile `json:"files,omitempty"`
+}
+
+type verifiedFile struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+}
+
+// one verifies a backup and prints what was found; its error says that the
+// backup is not good.
+func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e catalog.Entry) error {
+	run.Progress = new(pipeline.Progress)
+	var files []pipeline.Checked
+	bad := e.Proof
+	if e.Manifest != nil {
+		err := a.follow(ctx, run.Progress, func() (err error) {
+			files, err = run.Run(ctx, e.Manifest)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	result := verified{ID: e.ID, Opened: run.Key != nil, Proved: e.Proof == nil}
+	if e.Proof != nil {
+		result.Origin = e.Proof.Error()
+	}
+	for _, f := range files {
+		row := verifiedFile{Name: f.File.Name, Kind: f.File.Kind, OK: f.Err == nil}
+		if f.Err != nil {
+			row.Error = f.Err.Error()
+			bad = errors.Join(bad, f.Err)
+		}
+		result.Files = append(result.Files, row)
+	}
+	result.OK = bad == nil
+	if err := v.print(a, result); err != nil {
+		return err
+	}
+	if bad != nil {
+		return fmt.Errorf("backup %s is not good: %w", e.ID, bad)
+	}
+	return nil
+}
+
+func (v *verifyCommand) print(a *app, r verified) error {
+	if v.JSON {
+		return json.NewEncoder(a.out).Encode(r)
+	}
+	how := "stored sizes, checksums and signature compared; not decrypted, since no private key is given"
+	if r.Opened {
+		how = "read back, decrypted, decompressed and compared with its manifest"
+	}
+	word := a.paint(green, "ok")
+	if !r.OK {
+		word = a.paint(red, "NOT GOOD")
+	}
+	fmt.Fprintf(a.out, "%s  %s  (%s)\n", r.ID, word, how)
+	if !r.Proved {
+		fmt.Fprintf(a.out, "  origin: %s\n", r.Origin)
+	}
+	for _, f := range r.Files {
+		if !f.OK {
+			fmt.Fprintf(a.out, "  %s (%s): %s\n", f.Name, f.Kind, f.Error)
+		}
+	}
+	return nil
+}
