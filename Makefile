@@ -1,0 +1,51 @@
+# make help lists what there is. As root, what is missing is installed from
+# Debian; otherwise its name is said.
+
+SHELL   := /bin/bash
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
+
+# Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
+TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography debootstrap
+DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
+BENCH_PACKAGES := $(DEMO_PACKAGES) age
+
+.PHONY: help build test demo lint fuzz bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: bin/dbacked ## build bin/dbacked
+
+.PHONY: bin/dbacked
+bin/dbacked:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/dbacked
+
+test: ## run all tests, against real servers
+	@packaging/need.sh $(TEST_PACKAGES)
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+
+demo: build ## back up, lose and restore a real PostgreSQL and a real MariaDB
+	@packaging/need.sh $(DEMO_PACKAGES)
+	@packaging/demo.sh bin/dbacked
+
+lint: ## check style and the import rules
+	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...
+
+FUZZTIME ?= 20s
+fuzz: ## fuzz every parser for FUZZTIME (20s) each
+	@set -e; for file in $$(grep -lr '^func Fuzz' --include='*_test.go' pkg cmd); do \
+		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
+			echo "== $$(dirname $$file) $$f"; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+		done; \
+	done
+
+bench: build ## compare speed and memory with the databases' own tools
+	@packaging/need.sh $(BENCH_PACKAGES)
+	$(GO) test -run '^$$' -bench . ./pkg/encryptor ./pkg/uploader
+	DBACKED_BINARY=$(CURDIR)/bin/dbacked $(GO) test -tags bench -count 1 -timeout 60m -run '^TestCompare' ./cmd/dbacked
+
+clean: ## remove what was built
+	rm -rf bin
