@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -104,6 +106,98 @@ func TestDamage(t *testing.T) {
 		} {
 			if _, err := unpack(bytes.NewReader(bad)); !errors.Is(err, ErrDamaged) {
 				t.Errorf("%s, %s: %v", spec, name, err)
+			}
+		}
+	}
+}
+
+// A stream read by WriteTo ends as it does when read by Read.
+func TestWriteTo(t *testing.T) {
+	plain := text(300 << 10)
+	broken := errors.New("the line broke")
+	writeTo := func(packed io.Reader, w io.Writer) error {
+		r, err := NewReader(packed)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		_, err = r.WriteTo(w)
+		if _, again := r.WriteTo(io.Discard); again != err {
+			t.Errorf("%v, and then %v", err, again)
+		}
+		return err
+	}
+	for _, spec := range specs() {
+		packed := pack(t, spec, plain)
+		var out bytes.Buffer
+		if err := writeTo(bytes.NewReader(packed), &out); err != nil || !bytes.Equal(out.Bytes(), plain) {
+			t.Errorf("%s: %d bytes back, %v", spec, out.Len(), err)
+		}
+		err := writeTo(io.MultiReader(bytes.NewReader(packed), iotest.ErrReader(broken)), io.Discard)
+		if !errors.Is(err, broken) {
+			t.Errorf("%s, source fails: %v", spec, err)
+		}
+		r, w := io.Pipe()
+		r.CloseWithError(broken)
+		if err := writeTo(bytes.NewReader(packed), w); !errors.Is(err, broken) || errors.Is(err, ErrDamaged) {
+			t.Errorf("%s, sink fails: %v", spec, err)
+		}
+		if spec.Algorithm == None {
+			continue
+		}
+		for name, bad := range map[string][]byte{"longer": append(bytes.Clone(packed), 0), "twice": append(bytes.Clone(packed), packed...), "cut": packed[:len(packed)-1]} {
+			if err := writeTo(bytes.NewReader(bad), io.Discard); !errors.Is(err, ErrDamaged) {
+				t.Errorf("%s, %s: %v", spec, name, err)
+			}
+		}
+	}
+}
+
+func TestNothingIsReadAfterClose(t *testing.T) {
+	for _, spec := range specs() {
+		r, err := NewReader(bytes.NewReader(pack(t, spec, text(1000))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF {
+			t.Errorf("%s: %d, %v", spec, n, err)
+		}
+	}
+}
+
+// What other programs write is read, and the other way round.
+func TestZstdProgram(t *testing.T) {
+	for _, name := range []string{"zstd", "gzip"} {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			if os.Getenv("DBACKED_TEST_NO_SKIP") == "1" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+		plain := text(3 << 20)
+		run := func(in []byte, args ...string) []byte {
+			cmd := exec.Command(program, args...)
+			cmd.Stdin = bytes.NewReader(in)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatal(name, args, err)
+			}
+			return out
+		}
+		for _, level := range []string{"-1", "-9"} {
+			if got, err := unpack(bytes.NewReader(run(plain, level, "-c"))); err != nil || !bytes.Equal(got, plain) {
+				t.Errorf("%s %s: %d bytes, %v", name, level, len(got), err)
+			}
+		}
+		for _, spec := range specs() {
+			if spec.Algorithm == name || name == Zstd && spec.Algorithm == "" {
+				if got := run(pack(t, spec, plain), "-d", "-c"); !bytes.Equal(got, plain) {
+					t.Errorf("%s of %s: %d bytes", name, spec, len(got))
+				}
 			}
 		}
 	}
