@@ -26,6 +26,20 @@ func MariaDB(t testing.TB, settings ...string) *Server {
 	return s
 }
 
+// MariaDBFrom starts the MariaDB 11 of a tree that Chroot made.
+func MariaDBFrom(t testing.TB, root string, settings ...string) *Server {
+	t.Helper()
+	s := &Server{Engine: "mariadb", Version: "11", User: "root", Bin: filepath.Join(root, "usr/bin"), root: root, Port: freePort(t)}
+	data := s.mysqlDir(t)
+	uid, gid := lookup(t, "mysql") // by number: the tree's own may differ
+	user := fmt.Sprintf("%d:%d", uid, gid)
+	run(t, inRoot(root, user, "/usr/bin/mariadb-install-db", "--no-defaults", "--datadir="+data,
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--tmpdir="+s.Dir))
+	s.mysqld(t, inRoot(root, user, "/usr/sbin/mariadbd", s.mysqldArgs(data, settings)...))
+	s.SQL(t, "", "DELETE FROM mysql.global_priv WHERE User = ''; FLUSH PRIVILEGES")
+	return s
+}
+
 // MySQLFrom starts the MySQL of a tree that Chroot made.
 func MySQLFrom(t testing.TB, root string, settings ...string) *Server {
 	t.Helper()
