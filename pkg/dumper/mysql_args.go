@@ -53,7 +53,12 @@ func (m *MySQL) connectionArgs(ctx context.Context, path string) ([]string, erro
 		"--default-character-set=utf8mb4", "--max-allowed-packet=" + strconv.Itoa(mysqlPacket),
 	}
 	if m.socket() {
-		return append(args, "--protocol=socket", "--socket="+m.conn.Host), nil
+		args = append(args, "--protocol=socket", "--socket="+m.conn.Host)
+		oracle, err := m.knows(ctx, path, "ssl-mode")
+		if !oracle { // newer ones of MariaDB want TLS on a socket too
+			args = append(args, "--skip-ssl")
+		}
+		return args, err
 	}
 	args = append(args, "--protocol=tcp", "--host="+m.host(), "--port="+strconv.Itoa(m.conn.Port))
 	tls, err := m.tlsArgs(ctx, path)

@@ -83,6 +83,7 @@ func TestMySQL(t *testing.T) {
 	tests := map[string]func(*testing.T, *dbtest.Server){
 		"round trip":               testMySQLRoundTrip,
 		"other database":           testMySQLRestoreDoesNotAlterOtherDatabase,
+		"cross restore":            testMySQLCrossRestore,
 		"obstacles":                testMySQLObstacles,
 		"names":                    testMySQLCheckNames,
 		"failing tools":            testMySQLFailingTools,

@@ -2,6 +2,7 @@ package dumper
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
@@ -66,30 +67,54 @@ func testMySQLRestoreDoesNotAlterOtherDatabase(t *testing.T, s *dbtest.Server) {
 
 // What MariaDB's newer programs write can be restored by MySQL's client, and
 // comments within routines stay.
-func TestMySQLCrossRestore(t *testing.T) {
-	t.Parallel()
+func testMySQLCrossRestore(t *testing.T, oracle *dbtest.Server) {
+	if oracle.Engine != "mysql" {
+		return // it is MySQL that is restored to
+	}
 	maria := dbtest.MariaDB(t)
-	oracle := dbtest.MySQLFrom(t, dbtest.Chroot(t, "sid"))
 	maria.SQL(t, "", "CREATE DATABASE a CHARACTER SET utf8mb4")
 	maria.SQL(t, "a", "CREATE TABLE t (i int PRIMARY KEY, s text) COLLATE utf8mb4_general_ci; INSERT INTO t VALUES (1, 'é😀'), (2, '\\r\\n\\0\\\\')")
 	dump := mysqlDump(t, mysqlFor(t, maria, "a"))
 	if !bytes.Contains(dump[:64], []byte(`999999\- enable the sandbox mode`)) {
 		t.Errorf("MariaDB's program has no sandbox line any more: %q", dump[:64])
 	}
-	if err := mysqlFor(t, oracle, "a").Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Create: true}); err != nil {
+	if err := mysqlFor(t, oracle, "cross_a").Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Create: true}); err != nil {
 		t.Fatal(err)
 	}
 	const all = "SELECT i, HEX(s) FROM t"
-	if got, want := oracle.SQL(t, "a", all), maria.SQL(t, "a", all); got != want {
+	if got, want := oracle.SQL(t, "cross_a", all), maria.SQL(t, "a", all); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	// MariaDB's own client on MySQL's server.
-	m := mysqlFor(t, oracle, "b")
+	m := mysqlFor(t, oracle, "cross_b")
 	m.tools.Path = nil
 	if err := m.Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Create: true}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := oracle.SQL(t, "b", all), maria.SQL(t, "a", all); got != want {
+	if got, want := oracle.SQL(t, "cross_b", all), maria.SQL(t, "a", all); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A server that is newer than the programs installed here is refused, and works
+// with its own.
+func TestMySQLNewerServer(t *testing.T) {
+	t.Parallel()
+	s := dbtest.MariaDBFrom(t, dbtest.Chroot(t, "trixie"))
+	s.SQL(t, "", "CREATE DATABASE new CHARACTER SET utf8mb4; CREATE USER app@'%' IDENTIFIED BY 'p#w'; GRANT ALL ON *.* TO app@'%'")
+	s.SQL(t, "new", "CREATE TABLE t (i int PRIMARY KEY, s text); INSERT INTO t VALUES (1, 'é😀'); CREATE SEQUENCE q; CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1")
+	before := s.PlainDump(t, "new")
+	wantMySQLError(t, mysqlFor(t, s, "new").Dump(t.Context(), io.Discard), "MariaDB 11.", "/usr/bin/", "mariadb-client")
+
+	own := func(m *MySQL) { m.tools.Path = []string{s.Wrappers(t, "mariadb-dump", "mariadb")} }
+	for _, change := range []func(*MySQL){func(*MySQL) {}, as(s, "app", "p#w")} {
+		m := mysqlFor(t, s, "new", own, change)
+		dump := mysqlDump(t, m)
+		if err := m.Restore(t.Context(), bytes.NewReader(dump), RestoreOptions{Clean: true}); err != nil {
+			t.Fatal(err)
+		}
+		if after := s.PlainDump(t, "new"); after != before {
+			t.Errorf("it differs: %s", cmp.Diff(before, after))
+		}
 	}
 }
