@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"go.uber.org/zap"
 )
 
 // mysqlPacket is the longest packet that any server takes.
@@ -43,6 +45,7 @@ func (m *MySQL) program(ctx context.Context, path string, args ...string) (*tool
 	return &tool{
 		path: path, args: append(first, args...), env: m.environ(),
 		secret: secret, password: m.conn.Password, stall: m.limits.Stall,
+		warned: func(text string) { m.log.Warn("the tool warns", zap.String("tool", path), zap.String("stderr", text)) },
 	}, nil
 }
 

@@ -48,6 +48,10 @@ type tool struct {
 	// whether the server is at work for it (an index, a lock within its own
 	// limit); nil says that it is. Without it, a stall is an error.
 	busy func(ctx context.Context) error
+
+	// warned is told what the tool said on its standard error though it ended
+	// well, if that is anything; it may be nil.
+	warned func(text string)
 }
 
 // name is what people call the tool.
@@ -321,6 +325,9 @@ func awaitExit(pid int) {
 func (p *process) wait() error {
 	<-p.done
 	if p.err == nil {
+		if text := p.stderr.text(p.tool.password); text != "" && p.tool.warned != nil {
+			p.tool.warned(text)
+		}
 		return nil
 	}
 	e := &ExitError{Tool: p.tool.name(), Stderr: p.stderr.text(p.tool.password)}
