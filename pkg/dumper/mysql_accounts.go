@@ -62,7 +62,7 @@ func isDenied(err error) bool {
 // isMissing says whether an error is that of an account that does not exist.
 func isMissing(err error) bool {
 	var e *mysql.MySQLError
-	return errors.As(err, &e) && (e.Number == 1133 || e.Number == 1141 || e.Number == 1269 || e.Number == 3162)
+	return errors.As(err, &e) && (e.Number == 1133 || e.Number == 1141 || e.Number == 1269 || e.Number == 1396 || e.Number == 3162)
 }
 
 // definers are the accounts with whose rights objects of a database run.

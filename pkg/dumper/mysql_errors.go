@@ -83,8 +83,8 @@ func mysqlObjectHint(code int) string {
 		return "another session holds the lock: see SHOW FULL PROCESSLIST, run again when it is done, or raise DBACKED_LOCK_TIMEOUT"
 	case 1227:
 		return "the account may not make objects of another definer: restore as an administrator, or with --no-owner, which makes them the account's own"
-	case 1273:
-		return "the dump uses a collation that this server does not know: restore to a server of the brand and version that was dumped"
+	case 1231, 1273:
+		return "the dump uses a setting or a collation that this server does not know: restore to a server of the brand and version that was dumped"
 	case 1290, 1836:
 		return "the server is read-only: restore to the primary"
 	case 1356:
