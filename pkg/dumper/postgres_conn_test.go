@@ -27,6 +27,7 @@ func overTCP(s *dbtest.Server, user, password string) func(*Postgres) {
 // TestPostgresPassword dumps with an odd password, looks for it in every process
 // meanwhile, and tries a wrong one.
 func TestPostgresPassword(t *testing.T) {
+	t.Parallel()
 	s := dbtest.Postgres(t)
 	s.SQL(t, "postgres", "CREATE DATABASE shop")
 	s.SQL(t, "shop", "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 5000); CREATE ROLE pw_user LOGIN IN ROLE pw PASSWORD '"+strings.ReplaceAll(oddPassword, "'", "''")+"'; GRANT SELECT ON t TO pw_user")
@@ -101,6 +102,7 @@ func TestPostgresNoServer(t *testing.T) {
 
 // TestPostgresLocked has a migration hold a table that the dump waits for.
 func TestPostgresLocked(t *testing.T) {
+	t.Parallel()
 	s := dbtest.Postgres(t)
 	s.SQL(t, "postgres", "CREATE DATABASE shop")
 	s.SQL(t, "shop", "CREATE TABLE free (); CREATE TABLE locked ()")

@@ -20,6 +20,7 @@ const realPgDump = "/usr/lib/postgresql/15/bin/pg_dump"
 // TestPostgresDumpFails causes what may go wrong while a database is dumped: no
 // run ends well.
 func TestPostgresDumpFails(t *testing.T) {
+	t.Parallel()
 	s := dbtest.Postgres(t)
 	s.SQL(t, "postgres", "CREATE DATABASE shop")
 	s.SQL(t, "shop", "CREATE TABLE a AS SELECT i, repeat(md5(i::text), 10) t FROM generate_series(1, 20000) i; CREATE TABLE b AS SELECT * FROM a")

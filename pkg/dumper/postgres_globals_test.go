@@ -24,6 +24,7 @@ func globalsOf(t *testing.T, p *Postgres) (text, note string) {
 
 // TestPostgresGlobals takes the roles of one server to another.
 func TestPostgresGlobals(t *testing.T) {
+	t.Parallel()
 	from, to := dbtest.Postgres(t), dbtest.Postgres(t)
 	const odd = `we ird"; DROP ROLE x; --` + "\t😀"
 	ctx := context.Background()
@@ -116,6 +117,7 @@ func TestPostgresGlobalsBounded(t *testing.T) {
 
 // TestPostgresNeedsTheFirstSuperuser: pg_shdepend knows nothing of that role.
 func TestPostgresNeedsTheFirstSuperuser(t *testing.T) {
+	t.Parallel()
 	s := dbtest.Postgres(t)
 	s.SQL(t, "postgres", "CREATE ROLE boss; CREATE DATABASE shop OWNER boss")
 	p := pgFor(t, s, "shop")

@@ -68,8 +68,7 @@ func wantError(t testing.TB, err error, words ...string) {
 	}
 }
 
-// pgServers starts the servers whose rules differ, with their own tools; all
-// says whether those that need a chroot are wanted.
+// pgServers starts the servers whose rules differ, with their own tools.
 func pgServers(t *testing.T, test func(t *testing.T, s *dbtest.Server, tools func(*Postgres))) {
 	t.Run("15", func(t *testing.T) {
 		t.Parallel()
@@ -81,5 +80,20 @@ func pgServers(t *testing.T, test func(t *testing.T, s *dbtest.Server, tools fun
 			s := dbtest.PostgresFrom(t, dbtest.Chroot(t, release), version)
 			test(t, s, withTools(s.Wrappers(t, "pg_dump", "pg_dumpall", "pg_restore")))
 		})
+	}
+}
+
+// pgExec runs statements without starting a psql.
+func pgExec(t testing.TB, s *dbtest.Server, database, sql string) {
+	t.Helper()
+	db, err := pgFor(t, s, database).connect(context.Background(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.close()
+	for _, statement := range []string{"SET search_path = public", sql} {
+		if _, err := db.Exec(context.Background(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
 	}
 }
