@@ -32,7 +32,7 @@ func TestPostgresGlobals(t *testing.T) {
 	from.SQL(t, "shop", `CREATE ROLE `+pgIdent(odd)+` LOGIN PASSWORD 'it''s; "secret"' CONNECTION LIMIT 3; CREATE ROLE parent; CREATE ROLE granted; CREATE ROLE stranger; CREATE ROLE setting;
 		CREATE ROLE policy; CREATE ROLE lister LOGIN; GRANT parent TO `+pgIdent(odd)+` WITH ADMIN OPTION; GRANT stranger TO parent; GRANT pg_monitor TO granted;
 		CREATE TABLE t (i int); ALTER TABLE t OWNER TO `+pgIdent(odd)+`; CREATE TABLE u (); GRANT SELECT ON u TO granted;
-		ALTER ROLE setting IN DATABASE shop SET work_mem = '7MB'; ALTER ROLE `+pgIdent(odd)+` SET search_path = 'a, b', "C;";
+		ALTER ROLE setting IN DATABASE shop SET work_mem = '7MB'; ALTER DATABASE shop SET work_mem = '9MB'; GRANT CONNECT ON DATABASE shop TO granted; ALTER ROLE `+pgIdent(odd)+` SET search_path = 'a, b', "C;";
 		ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY x ON t TO policy; COMMENT ON ROLE parent IS 'the; parent''s';`)
 	from.SQL(t, "postgres", `CREATE ROLE other; CREATE TABLE elsewhere (); ALTER TABLE elsewhere OWNER TO other`)
 
@@ -40,6 +40,7 @@ func TestPostgresGlobals(t *testing.T) {
 	if note != "roles with their passwords" || !strings.Contains(text, "SCRAM-SHA-256") {
 		t.Errorf("%s:\n%s", note, text)
 	}
+	dump := mustDump(t, pgFor(t, from, "shop"))
 	target := pgFor(t, to, "postgres")
 	missing, err := target.MissingRoles(ctx, strings.NewReader(text))
 	want := []string{"granted", "parent", "policy", "setting", "stranger", odd}
@@ -47,6 +48,21 @@ func TestPostgresGlobals(t *testing.T) {
 	if diff := cmp.Diff(want, missing); diff != "" || err != nil {
 		t.Error(err, diff)
 	}
+	t.Run("into a new database without the roles", func(t *testing.T) {
+		p := pgFor(t, to, "new")
+		wantError(t, p.Restore(ctx, bytes.NewReader(dump), RestoreOptions{Create: true}), "does not exist", "--no-owner --no-privileges", "was dropped again")
+		if st, err := p.State(ctx); err != nil || st.Exists {
+			t.Errorf("%+v, %v", st, err)
+		}
+		wantError(t, p.Restore(ctx, bytes.NewReader(dump), RestoreOptions{Create: true, NoOwner: true, NoPrivileges: true}), "lacks the role policy")
+		to.SQL(t, "postgres", "CREATE ROLE policy") // which neither option leaves out
+		mustRestore(t, p, dump, RestoreOptions{Create: true, NoOwner: true, NoPrivileges: true})
+		if got := to.SQL(t, "new", "SHOW work_mem"); got != "9MB" {
+			t.Errorf("work_mem is %s", got)
+		}
+		to.SQL(t, "postgres", "DROP DATABASE new")
+		to.SQL(t, "postgres", "DROP ROLE policy")
+	})
 	t.Run("without login", func(t *testing.T) {
 		if err := target.CreateRoles(ctx, strings.NewReader(text), []string{"granted", odd}, RolesNoLogin); err != nil {
 			t.Fatal(err)

@@ -137,7 +137,8 @@ func TestPostgresRestoreFails(t *testing.T) {
 	t.Run("killed", func(t *testing.T) {
 		p := pgFor(t, s, "target", withTools(script(t, "pg_restore", realPgRestore, "head -c 1000000 | REAL \"$@\" & sleep 0.3; kill -9 $$")))
 		err := p.Restore(context.Background(), bytes.NewReader(archive), RestoreOptions{})
-		wantError(t, err, "killed by signal 9")
+		wantError(t, err, "killed by signal 9", "nothing was changed")
+		empty(t)
 	})
 	t.Run("exits early", func(t *testing.T) {
 		p := pgFor(t, s, "target", withTools(script(t, "pg_restore", realPgRestore, "head -c 1000; exit 0")))
