@@ -121,14 +121,16 @@ func (m *MySQL) clientArgs(ctx context.Context, s *mysqlSession, t mysqlTool) ([
 	return append(args, "--init-command="+set, "--database="+m.conn.Database), nil
 }
 
-// busy says whether a client that takes no data is waiting for the server.
+// busy says whether a client that takes no data is waiting for the server: a
+// statement runs for it, or ran not long ago.
 func (m *MySQL) busy(ctx context.Context, s *mysqlSession, run *tool) error {
 	others, err := s.sessions(ctx)
 	if err != nil {
 		return m.explain(err)
 	}
 	for _, o := range others {
-		if o.newer && o.works && o.user == m.username() && o.database == m.conn.Database {
+		ours := o.newer && o.user == m.username() && o.database == m.conn.Database
+		if ours && (o.works || o.time < m.limits.Stall) {
 			return nil
 		}
 	}
