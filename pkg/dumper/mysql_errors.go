@@ -27,7 +27,7 @@ func (m *MySQL) explain(err error) error {
 // mysqlCodes finds the server's error number in what a program says:
 // "(1045)" from a dump program, "ERROR 1045 (28000)" from a client,
 // "Got error: 1045:" from both.
-var mysqlCodes = regexp.MustCompile(`\((\d{4})\)|ERROR (\d{4}) |[Ee]rror:? (\d{4})[: ]`)
+var mysqlCodes = regexp.MustCompile(`\((\d{4})\)|ERROR (\d{4})[: ]|[Ee]rror:? (\d{4})[: ]`)
 
 // mysqlCode is the error's number, or 0.
 func mysqlCode(err error) int {
