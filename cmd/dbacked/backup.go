@@ -85,7 +85,7 @@ func (a *app) newBackup(c *config.Config) (*pipeline.Backup, error) {
 	if err != nil {
 		return nil, configError(c, "DBACKED_COMPRESSION: %v", err)
 	}
-	store, err := openStore(c)
+	store, err := makeStore(c)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (a *app) newBackup(c *config.Config) (*pipeline.Backup, error) {
 	run := &pipeline.Backup{
 		Store: store, Locker: lockFile(c), Instance: c.Instance, Signer: signer,
 		Describe: describe(db), Streams: streams(db, log),
-		Recipients: keys, Compression: spec,
+		Recipients: keys, Compression: spec, StallTimeout: c.Timeouts.Stall,
 		AgentID: agentID, AgentVersion: version, Progress: new(pipeline.Progress), Log: log,
 	}
 	if c.Format == config.FormatLegacy {

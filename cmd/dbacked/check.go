@@ -98,7 +98,7 @@ func checkKeys(c *config.Config) dumper.Finding {
 // checkStorage writes a probe and removes it.
 func checkStorage(ctx context.Context, c *config.Config) dumper.Finding {
 	const subject, fix = "storage", "see DBACKED_STORAGE"
-	store, err := openStore(c)
+	store, err := makeStore(c)
 	if err != nil {
 		return finding(subject, "", fix, err)
 	}

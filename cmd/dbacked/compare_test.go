@@ -87,7 +87,7 @@ func newBench(t *testing.T, s *dbtest.Server, gigabytes float64) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	b := &bench{t: t, server: s, dir: dir, binary: os.Getenv("DBACKED_BINARY")}
+	b := &bench{t: t, server: s, dir: dir, binary: os.Getenv("DBACKED_TEST_BINARY")}
 	engine, user := "pg", "postgres"
 	if s.Engine != "postgresql" {
 		engine, user = "mysql", "root"
@@ -124,6 +124,9 @@ func (b *bench) dbacked(args ...string) time.Duration {
 // backup times a backup into an empty store.
 func (b *bench) backup() time.Duration {
 	os.RemoveAll(b.dir + "/store")
+	if err := os.Mkdir(b.dir+"/store", 0o700); err != nil {
+		b.t.Fatal(err)
+	}
 	return b.dbacked("backup", "bulk")
 }
 
@@ -142,14 +145,14 @@ func (b *bench) stored() int64 {
 }
 
 func rounds() int {
-	if n, err := strconv.Atoi(os.Getenv("DBACKED_BENCH_ROUNDS")); err == nil {
+	if n, err := strconv.Atoi(os.Getenv("DBACKED_TEST_BENCH_ROUNDS")); err == nil {
 		return n
 	}
 	return 5
 }
 
 func gigabytes() float64 {
-	if n, err := strconv.ParseFloat(os.Getenv("DBACKED_BENCH_GB"), 64); err == nil {
+	if n, err := strconv.ParseFloat(os.Getenv("DBACKED_TEST_BENCH_GB"), 64); err == nil {
 		return n
 	}
 	return 1.1

@@ -35,11 +35,13 @@ const description = `Encrypted backups of PostgreSQL and MySQL or MariaDB databa
 Settings come from flags, the environment (DBACKED_…), /etc/dbacked/NAME.env and
 config.json, in this order; NAME is what you call the database.`
 
-func main() {
+func main() { os.Exit(start()) }
+
+// start runs the program that this process is, and returns its exit status.
+func start() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	code := run(ctx, os.Args[1:], newScreen(os.Stdin, os.Stdout, os.Stderr), os.Environ())
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx, os.Args[1:], newScreen(os.Stdin, os.Stdout, os.Stderr), os.Environ())
 }
 
 // run is the whole program but for the process around it; it returns the exit

@@ -58,8 +58,21 @@ func openDatabase(c *config.Config, log *zap.Logger) database {
 	return dumper.NewPostgres(connection, limits, tools, log)
 }
 
+// openStore opens the folder of the backups. It must be there: a disk that is
+// not mounted shall not be mistaken for an empty one.
 func openStore(c *config.Config) (*localdir.Store, error) {
 	return localdir.Open(c.Storage.Path)
+}
+
+// makeStore is openStore for a backup, which may be the first: the folder that
+// dbacked itself chose is made.
+func makeStore(c *config.Config) (*localdir.Store, error) {
+	if c.Source("DBACKED_STORAGE") == "default" {
+		if err := localdir.Make(c.Storage.Path); err != nil {
+			return nil, err
+		}
+	}
+	return openStore(c)
 }
 
 // lockFile is the lock of an instance whose backups lie in a folder.

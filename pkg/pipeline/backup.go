@@ -52,6 +52,8 @@ type Backup struct {
 	Format      encryptor.Format
 	Compression compress.Spec
 
+	StallTimeout time.Duration // that a part may take to be stored; 0: the uploader's default
+
 	AgentID      string
 	AgentVersion string
 	Progress     *Progress // may be nil
@@ -160,6 +162,7 @@ func (b *Backup) file(ctx context.Context, name string, s Stream, f *catalog.Fil
 	sealed, seal := io.Pipe()
 	plain := &counter{w: dump, count: b.Progress.addPlain}
 	var result uploader.Result
+	before := b.Progress.storedSoFar()
 
 	err := run(ctx,
 		func(ctx context.Context) error {
@@ -175,7 +178,10 @@ func (b *Backup) file(ctx context.Context, name string, s Stream, f *catalog.Fil
 		},
 		func(ctx context.Context) error {
 			err := guard(StageUpload, func() (err error) {
-				result, err = uploader.Upload(ctx, b.Store, name, sealed, uploader.Options{Progress: b.Progress.addStored})
+				result, err = uploader.Upload(ctx, b.Store, name, sealed, uploader.Options{
+					StallTimeout: b.StallTimeout,
+					Progress:     func(n int64) { b.Progress.setStored(before + n) },
+				})
 				return err
 			})
 			sealed.CloseWithError(err)
