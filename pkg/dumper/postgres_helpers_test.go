@@ -97,3 +97,13 @@ func pgExec(t testing.TB, s *dbtest.Server, database, sql string) {
 		}
 	}
 }
+
+// pgSampleArchive is a small archive that pg_dump 15 wrote.
+func pgSampleArchive(t testing.TB) []byte {
+	t.Helper()
+	archive, err := os.ReadFile("pgarchive/testdata/pg15.dump")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return archive
+}
