@@ -88,7 +88,7 @@ func newBedOn(t *testing.T, e *engine, s *dbtest.Server) *bed {
 		"DBACKED_STATE_DIRECTORY": b.path("state"), "DBACKED_TOOLS_PATH": b.path("tools"),
 	}
 	b.environ = map[string]string{
-		"PATH": os.Getenv("PATH"), "HOME": dir, "TMPDIR": b.path("tmp"), "GORACE": "exitcode=88",
+		"PATH": os.Getenv("PATH"), "HOME": dir, "TMPDIR": b.path("tmp"), "GORACE": "exitcode=88 atexit_sleep_ms=0",
 		"DBACKED_CONFIG_DIRECTORY": b.path("etc"), "DBACKED_PRIVATE_KEY_FILE": b.path("private.pem"),
 	}
 	b.configure()
@@ -314,7 +314,7 @@ type result struct {
 }
 
 func (r *result) String() string {
-	return fmt.Sprintf("dbacked %s: exit status %d\n--- standard output\n%s--- standard error\n%s---", strings.Join(r.args, " "), r.code, r.out, r.err)
+	return fmt.Sprintf("dbacked %s: exit status %d\n--- standard output\n%.2000q\n--- standard error\n%.4000s---", strings.Join(r.args, " "), r.code, r.out, r.err)
 }
 
 // ok wants success, and words on standard error.

@@ -70,7 +70,7 @@ func (k *checkCommand) Run(ctx context.Context, a *app) error {
 
 func (k *checkCommand) print(a *app, f dumper.Finding) {
 	if k.JSON {
-		json.NewEncoder(a.out).Encode(f)
+		_ = json.NewEncoder(a.out).Encode(f) // a reader that went away has seen enough
 		return
 	}
 	color := map[dumper.Level]string{dumper.OK: green, dumper.Warn: yellow, dumper.Fail: red}[f.Level]

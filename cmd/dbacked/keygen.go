@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,13 +28,13 @@ Examples:
   dbacked keygen --passphrase-file passphrase.txt --private-key-path shop.pem --public-key-path shop.pub.pem`
 }
 
-func (k *keygenCommand) Run(ctx context.Context, a *app) error {
+func (k *keygenCommand) Run(a *app) error {
 	for _, path := range []string{k.PrivateKeyPath, k.PublicKeyPath} {
 		if _, err := os.Lstat(path); err == nil {
 			return alreadyThere(path)
 		}
 	}
-	passphrase, err := k.passphrase(ctx, a)
+	passphrase, err := k.passphrase(a)
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (k *keygenCommand) Run(ctx context.Context, a *app) error {
 }
 
 // passphrase returns what the private key is encrypted with; empty for nothing.
-func (k *keygenCommand) passphrase(ctx context.Context, a *app) ([]byte, error) {
+func (k *keygenCommand) passphrase(a *app) ([]byte, error) {
 	switch {
 	case k.NoPassphrase:
 		return nil, nil

@@ -54,9 +54,9 @@ type (
 	setupLacks  struct{ error }
 )
 
-func (*lasting) Helper()                     {}
-func (*lasting) Logf(string, ...any)         {}
-func (*lasting) Fatal(args ...any)           { panic(setupFailed{errors.New(fmt.Sprint(args...))}) }
+func (*lasting) Helper()                      {}
+func (*lasting) Logf(string, ...any)          {}
+func (*lasting) Fatal(args ...any)            { panic(setupFailed{errors.New(fmt.Sprint(args...))}) }
 func (*lasting) Fatalf(f string, args ...any) { panic(setupFailed{fmt.Errorf(f, args...)}) }
 func (*lasting) Skipf(f string, args ...any)  { panic(setupLacks{fmt.Errorf(f, args...)}) }
 

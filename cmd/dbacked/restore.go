@@ -84,6 +84,7 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if err := r.proveOrigin(a, e); err != nil {
 		return err
 	}
+	a.warnIfLegacy(e.Manifest)
 	key, err := a.privateKey(c)
 	if err != nil {
 		return err
@@ -95,9 +96,9 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if err != nil {
 		return err
 	}
-	dump, err := fileOf(e.Manifest, catalog.KindDump)
-	if err != nil {
-		return err
+	dump := fileOf(e.Manifest, catalog.KindDump)
+	if dump == nil {
+		return fmt.Errorf("backup %s has no dump, only %d other files", e.ID, len(e.Manifest.Files))
 	}
 	run := &pipeline.Restore{
 		File: pipeline.SealedFile(store, e.Manifest, *dump), Key: key, Proved: e.Proof == nil,
@@ -110,7 +111,7 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if t.globals, err = readGlobals(ctx, store, e.Manifest, key, run.Proved); err != nil {
 		return err
 	}
-	if err := t.restore(ctx, run); err != nil {
+	if err := t.restore(ctx, run); err != nil || !run.Proved {
 		return err
 	}
 	return catalog.WriteLast(c.StateDirectory, e.ID)

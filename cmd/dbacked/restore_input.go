@@ -31,12 +31,15 @@ func (r *restoreCommand) fromInput(ctx context.Context, a *app, c *config.Config
 		return err
 	}
 	run := &pipeline.Restore{Key: key, Progress: new(pipeline.Progress)}
-	sealed, closeInput, err := inputFile(ctx, a.in, !r.RawOutput && c.Database.Type == config.MySQL)
+	sealed, format, closeInput, err := inputFile(ctx, a.in, !r.RawOutput && c.Database.Type == config.MySQL)
 	if err != nil {
 		return err
 	}
 	defer closeInput()
 	run.File = sealed
+	if format == encryptor.Legacy {
+		a.warn("standard input: " + legacyText)
+	}
 	if r.RawOutput {
 		return r.toOutput(ctx, a, run)
 	}
@@ -48,26 +51,47 @@ func (r *restoreCommand) fromInput(ctx context.Context, a *app, c *config.Config
 // as its restore needs. A file on a disk already is one. What comes through a
 // pipe is spooled, encrypted as it is, if it must be read twice: when the
 // target cannot undo, and when the format does not authenticate what it holds.
-func inputFile(ctx context.Context, in io.Reader, whole bool) (pipeline.Sealed, func() error, error) {
+func inputFile(ctx context.Context, in io.Reader, whole bool) (pipeline.Sealed, encryptor.Format, func() error, error) {
 	const name = "standard input"
 	nothing := func() error { return nil }
 	if f, ok := in.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			return pipeline.FromFile(name, f), nothing, nil
+			_, format, err := encryptor.ReadHeader(io.NewSectionReader(f, 0, info.Size()))
+			return pipeline.FromFile(name, f), format, nothing, named(name, err)
 		}
 	}
 	header, format, err := encryptor.ReadHeader(in)
 	if err != nil {
-		return pipeline.Sealed{}, nil, fmt.Errorf("%s: %w", name, err)
+		return pipeline.Sealed{}, 0, nil, named(name, err)
 	}
 	if !whole && format != encryptor.Legacy {
-		return pipeline.Once(name, header, in), nothing, nil
+		return pipeline.Once(name, header, in), format, nothing, nil
 	}
 	dir := os.Getenv("TMPDIR")
 	if dir == "" {
 		dir = "/var/tmp" // on a disk, which /tmp often is not
 	}
-	return pipeline.Spool(ctx, name, dir, io.MultiReader(bytes.NewReader(header), in))
+	spooled, closeSpool, err := pipeline.Spool(ctx, name, dir, io.MultiReader(bytes.NewReader(header), in))
+	return spooled, format, closeSpool, err
+}
+
+func named(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// legacyText is said of every file of the former agent's.
+const legacyText = "it has the former agent's format, which is not authenticated: damage shows only by luck"
+
+// warnIfLegacy says which files of a backup nothing but the manifest speaks for.
+func (a *app) warnIfLegacy(m *catalog.Manifest) {
+	for _, f := range m.Files {
+		if f.Format == encryptor.Legacy.String() {
+			a.warn(fmt.Sprintf("%s of backup %s: %s", f.Name, m.ID, legacyText))
+		}
+	}
 }
 
 // opens says whether a key opens a backup, before anything is read.
@@ -79,20 +103,20 @@ func opens(key *rsa.PrivateKey, m *catalog.Manifest) error {
 	return fmt.Errorf("%w: backup %s was made for %v, and this is %s", encryptor.ErrWrongKey, m.ID, m.Recipients, own)
 }
 
-// fileOf finds the file of a kind.
-func fileOf(m *catalog.Manifest, kind string) (*catalog.File, error) {
+// fileOf finds the file of a kind, or nil.
+func fileOf(m *catalog.Manifest, kind string) *catalog.File {
 	for i := range m.Files {
 		if m.Files[i].Kind == kind {
-			return &m.Files[i], nil
+			return &m.Files[i]
 		}
 	}
-	return nil, fmt.Errorf("backup %s has no file of kind %q", m.ID, kind)
+	return nil
 }
 
 // readGlobals reads what a backup says of roles; nil when it says nothing.
 func readGlobals(ctx context.Context, store storage.Store, m *catalog.Manifest, key *rsa.PrivateKey, proved bool) ([]byte, error) {
-	f, err := fileOf(m, catalog.KindGlobals)
-	if err != nil {
+	f := fileOf(m, catalog.KindGlobals)
+	if f == nil {
 		return nil, nil // a legacy backup has none
 	}
 	var buf bytes.Buffer

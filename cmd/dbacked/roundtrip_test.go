@@ -33,9 +33,10 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("the dumps before (%d bytes) and after (%d bytes) differ", len(before), len(after))
 		}
 
+		content := b.plain(b.db)
 		t.Run("raw output", func(t *testing.T) { testRawOutput(t, b) })
-		t.Run("raw input", func(t *testing.T) { testRawInput(t, b, before) })
-		t.Run("legacy", func(t *testing.T) { testLegacyFormat(t, b, before) })
+		t.Run("raw input", func(t *testing.T) { testRawInput(t, b, content) })
+		t.Run("legacy", func(t *testing.T) { testLegacyFormat(t, b, content) })
 	})
 }
 
@@ -79,7 +80,7 @@ func testRawInput(t *testing.T, b *bed, before string) {
 	fromPipe := b.emptyDatabase()
 	b.start(bytes.NewReader(data), append(args, fromPipe)...).wait().ok()
 	for _, db := range []string{fromDisk, fromPipe} {
-		if after := b.server.PlainDump(t, db); withoutDatabase(after) != withoutDatabase(before) {
+		if b.plain(db) != before {
 			t.Errorf("%s differs from what was backed up", db)
 		}
 	}
@@ -88,16 +89,18 @@ func testRawInput(t *testing.T, b *bed, before string) {
 	}
 }
 
-// withoutDatabase drops what a dump says of its database as a whole, which a
-// restore into another one leaves as it is there.
-func withoutDatabase(dump string) string {
-	var b strings.Builder
-	for line := range strings.Lines(dump) {
-		if !strings.HasPrefix(line, "ALTER DATABASE ") {
-			b.WriteString(line)
+// plain is a dump of a database as text, without its name and without what it
+// says of the database as a whole, which a restore into another one leaves as it
+// is there.
+func (b *bed) plain(db string) string {
+	b.t.Helper()
+	var text strings.Builder
+	for line := range strings.Lines(b.server.PlainDump(b.t, db)) {
+		if !strings.HasPrefix(line, "ALTER DATABASE ") && !strings.HasPrefix(line, "-- Dumping ") {
+			text.WriteString(line)
 		}
 	}
-	return b.String()
+	return text.String()
 }
 
 // testLegacyFormat makes a backup for the former agent, opens it as that did,
@@ -123,7 +126,7 @@ func testLegacyFormat(t *testing.T, b *bed, before string) {
 	b.run("verify", "shop", id).ok().says("ok")
 	db := b.emptyDatabase()
 	b.run("restore", "shop", "-y", "--db-name", db).ok(id)
-	if after := b.server.PlainDump(t, db); withoutDatabase(after) != withoutDatabase(before) {
+	if b.plain(db) != before {
 		t.Error("a restored legacy backup differs from what was backed up")
 	}
 }
@@ -164,7 +167,7 @@ func TestLegacyVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := b.server.PlainDump(t, b.byOwnTool(filepath.Join(vectors, strings.TrimSuffix(file, "backed")+"ump")))
+		want := b.plain(b.byOwnTool(filepath.Join(vectors, strings.TrimSuffix(file, "backed")+"ump")))
 		for _, key := range []string{"private.pem", "private_pkcs1_encrypted.pem", "private_pkcs8_encrypted.pem"} {
 			db := b.emptyDatabase()
 			args := []string{"restore", "shop", "--raw-input", "--accept-unproved-origin", "-y", "--db-name", db, "--private-key-path", filepath.Join(vectors, key)}
@@ -172,7 +175,7 @@ func TestLegacyVectors(t *testing.T) {
 				args = append(args, "--passphrase-file", b.path("passphrase"))
 			}
 			b.without("DBACKED_PRIVATE_KEY_FILE").start(bytes.NewReader(data), args...).wait().ok("not authenticated")
-			if got := b.server.PlainDump(t, db); got != want {
+			if got := b.plain(db); got != want {
 				t.Errorf("%s: restored\n%s\ninstead of\n%s", key, got, want)
 			}
 		}

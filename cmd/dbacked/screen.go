@@ -119,7 +119,7 @@ func (s *screen) askSecret(prompt string) ([]byte, error) {
 	fmt.Fprint(s.err, prompt)
 	secret, err := term.ReadPassword(fd)
 	s.say("")
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, errInterrupted
 	}
 	return secret, err
