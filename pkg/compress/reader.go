@@ -62,7 +62,7 @@ func newGzip(source *failing, buffered *bufio.Reader) (*Reader, error) {
 		return nil, source.cause(fmt.Errorf("%w: %w", ErrDamaged, err))
 	}
 	z.Multistream(false)
-	return &Reader{plain: z, source: source, rest: buffered, close: func() { z.Close() }}, nil
+	return &Reader{plain: z, source: source, rest: buffered, close: func() { _ = z.Close() }}, nil
 }
 
 func newZstd(source *failing, buffered *bufio.Reader) (*Reader, error) {
@@ -124,7 +124,7 @@ func (r *Reader) end(err error) error {
 	if r.rest == nil {
 		return err
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if _, err := r.rest.Peek(1); err == nil {

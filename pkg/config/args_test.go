@@ -40,7 +40,9 @@ func parse(t *testing.T, args ...string) (cli, string, error) {
 func TestPublicKeyOnTheCommandLine(t *testing.T) {
 	a, b := publicPEM(t), publicPEM(t)
 	for _, args := range [][]string{
-		{"--public-key", a, "shop"}, {"--public-key=" + a, "shop"}, {"shop", "--public-key", a},
+		{"--public-key", a, "shop"},
+		{"--public-key=" + a, "shop"},
+		{"shop", "--public-key", a},
 		{"shop", "--public-key", strings.ReplaceAll(a, "\n", " ")},
 	} {
 		c, _, err := parse(t, args...)

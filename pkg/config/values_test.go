@@ -136,8 +136,10 @@ func TestEnvFileProblems(t *testing.T) {
 }
 
 func TestPathsInFilesAreAbsolute(t *testing.T) {
-	got := problems(t, setup{need: all, environ: with(minimal(t), varPublicKey, ""),
-		envFile: "DBACKED_PUBLIC_KEY=public.pem\nDBACKED_DB_PASSWORD_FILE=./pw\nDBACKED_STATE_DIRECTORY=state\n", json: `{"dbTlsCa": "ca.pem"}`})
+	got := problems(t, setup{
+		need: all, environ: with(minimal(t), varPublicKey, ""),
+		envFile: "DBACKED_PUBLIC_KEY=public.pem\nDBACKED_DB_PASSWORD_FILE=./pw\nDBACKED_STATE_DIRECTORY=state\n", json: `{"dbTlsCa": "ca.pem"}`,
+	})
 	for _, place := range []string{"shop.env:1", "shop.env:2", "shop.env:3", "config.json"} {
 		wantOne(t, got, "set in DIR/"+place+": a path in a file of settings must be absolute")
 	}

@@ -168,7 +168,7 @@ func (s *mysqlSession) greet(ctx context.Context) error {
 	return nil
 }
 
-func (s *mysqlSession) close() { s.db.Close() }
+func (s *mysqlSession) close() { _ = s.db.Close() }
 
 // rows returns what a query gives, NULL as "".
 func (s *mysqlSession) rows(ctx context.Context, query string, args ...any) ([][]string, error) {

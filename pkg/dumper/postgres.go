@@ -59,7 +59,8 @@ func pgIdent(name string) string { return `"` + strings.ReplaceAll(name, `"`, `"
 // pgName quotes a name only if SQL wants it, for what people read.
 func pgName(name string) string {
 	for i, c := range name {
-		if !(c == '_' || c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9')) {
+		plain := c == '_' || c >= 'a' && c <= 'z' || i > 0 && c >= '0' && c <= '9'
+		if !plain {
 			return pgIdent(name)
 		}
 	}

@@ -50,7 +50,7 @@ func openArchive(r io.Reader) (*pgArchive, error) {
 }
 
 // close frees the verifier; the end of body has told its verdict.
-func (a *pgArchive) close() { a.verifier.Close() }
+func (a *pgArchive) close() { _ = a.verifier.Close() }
 
 // readHead reads until the table of contents ends or is too large.
 func (a *pgArchive) readHead(r io.Reader) ([]byte, error) {

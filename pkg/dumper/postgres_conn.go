@@ -164,7 +164,7 @@ func (p *Postgres) connect(ctx context.Context, database string) (*pgDB, error) 
 func (db *pgDB) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	db.Conn.Close(ctx)
+	_ = db.Close(ctx)
 }
 
 // list runs a query that has one column of text.

@@ -124,7 +124,7 @@ func (p *Postgres) applyDatabase(ctx context.Context, db *pgDB, a *pgArchive, o 
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	for _, s := range statements {
 		if s.begins("ALTER", "ROLE") && o.NoOwner && !slices.Contains(roles, s.tokens[2].name) {
 			p.log.Warn("a setting of a role that the server lacks is left out", zap.String("role", s.tokens[2].name))

@@ -43,7 +43,7 @@ func (p *Postgres) Dump(ctx context.Context, w io.Writer) error {
 	t.stall = p.limits.Stall
 
 	v := pgarchive.NewVerifier()
-	defer v.Close()
+	defer func() { _ = v.Close() }()
 	if err := t.output(ctx, &pgTee{v: v, w: w}); err != nil {
 		return p.explainDump(ctx, err)
 	}

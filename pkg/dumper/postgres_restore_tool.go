@@ -97,7 +97,7 @@ func (p *Postgres) runScript(ctx context.Context, plan pgPlan, a *pgArchive, arg
 		ended <- err
 	}()
 	err = to.input(ctx, r, io.Discard)
-	r.CloseWithError(err)
+	_ = r.CloseWithError(err)
 	if err != nil {
 		cancel(err)
 	}

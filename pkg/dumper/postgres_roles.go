@@ -92,7 +92,7 @@ func (p *Postgres) CreateRoles(ctx context.Context, globals io.Reader, names []s
 	if err != nil {
 		return fmt.Errorf("making roles: %w", err)
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	for _, s := range statements {
 		if _, err := tx.Exec(ctx, s); err != nil {
 			// Not the statement itself: it may hold a password.

@@ -10,9 +10,6 @@ type pgToken struct {
 	quoted     bool   // a quoted name
 }
 
-// is says whether the token is that keyword or sign.
-func (t pgToken) is(word string) bool { return !t.quoted && t.text == word }
-
 // pgStatement is one statement, without its semicolon.
 type pgStatement struct {
 	text   string

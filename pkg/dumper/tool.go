@@ -78,11 +78,11 @@ func (t *tool) output(ctx context.Context, w io.Writer) error {
 	switch {
 	case ctx.Err() != nil:
 		p.end()
-		p.wait()
+		_ = p.wait() // the first cause is known
 		return context.Cause(ctx)
 	case err != nil:
 		p.end()
-		p.wait()
+		_ = p.wait() // the first cause is known
 		return err
 	}
 	return t.finish(ctx, p)
@@ -137,7 +137,7 @@ func (t *tool) input(ctx context.Context, r io.Reader, w io.Writer) error {
 	switch {
 	case ctx.Err() != nil:
 		p.kill()
-		p.wait()
+		_ = p.wait() // the first cause is known
 		return context.Cause(ctx)
 	case errors.Is(err, syscall.EPIPE):
 		// The tool went away before its input ended: its exit says why.
@@ -147,12 +147,12 @@ func (t *tool) input(ctx context.Context, r io.Reader, w io.Writer) error {
 		return &ExitError{Tool: t.name(), Stderr: "it ended before it had read all of its input"}
 	case err != nil:
 		p.kill()
-		p.wait()
+		_ = p.wait() // the first cause is known
 		return err
 	}
 	if err := feed.Close(); err != nil {
 		p.kill()
-		p.wait()
+		_ = p.wait() // the first cause is known
 		return fmt.Errorf("closing the input of %s: %w", t.name(), err)
 	}
 	return t.finish(ctx, p)
@@ -222,7 +222,7 @@ func (t *tool) finish(ctx context.Context, p *process) error {
 		case <-tick:
 			if err := t.stalled(ctx); err != nil {
 				p.kill()
-				p.wait()
+				_ = p.wait() // the first cause is known
 				return err
 			}
 		}
@@ -376,7 +376,7 @@ func pipe() (r, w *os.File, err error) {
 	}
 	if raw, err := r.SyscallConn(); err == nil {
 		// A limit below this size only costs speed.
-		raw.Control(func(fd uintptr) { unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+		_ = raw.Control(func(fd uintptr) { unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
 	}
 	return r, w, nil
 }

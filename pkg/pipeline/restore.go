@@ -139,12 +139,12 @@ func Open(w io.Writer, r io.Reader, key *rsa.PrivateKey, progress *Progress) (in
 	if err != nil {
 		return 0, err
 	}
-	defer dec.Close()
+	defer func() { _ = dec.Close() }()
 	plain, err := compress.NewReader(dec)
 	if err != nil {
 		return 0, err
 	}
-	defer plain.Close()
+	defer func() { _ = plain.Close() }()
 	out := &counter{w: w, count: progress.addPlain}
 	_, err = io.Copy(out, plain)
 	return out.n, err
