@@ -5,9 +5,11 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/locker"
 	"github.com/dbacked/dbacked/pkg/pipeline"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // The exit statuses, of which the manual has the same table. Those from 64 on
@@ -56,6 +58,8 @@ func exitStatus(err error) int {
 		{is(encryptor.ErrWrongKey), exitDamaged},
 		{is(encryptor.ErrUnsupported), exitDamaged},
 		{is(encryptor.ErrNotDbacked), exitDamaged},
+		{is(storage.ErrNotFound), exitDamaged}, // a file that the manifest names
+		{is(dumper.ErrWrongEngine), exitRefused},
 	} {
 		if row.is(err) {
 			return row.status

@@ -114,7 +114,13 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if err := t.restore(ctx, run); err != nil || !run.Proved {
 		return err
 	}
-	return catalog.WriteLast(c.StateDirectory, e.ID)
+	if !run.Proved {
+		return nil // who can write one backup could pretend to have seen any
+	}
+	if err := catalog.WriteLast(c.StateDirectory, e.ID); err != nil {
+		a.warn("the id of this backup could not be remembered: " + err.Error())
+	}
+	return nil
 }
 
 // choose finds the backup to restore.

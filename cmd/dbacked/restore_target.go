@@ -44,17 +44,18 @@ func (t *target) restore(ctx context.Context, run *pipeline.Restore) error {
 	if err := t.confirm(ctx, state); err != nil {
 		return err
 	}
-	if len(missing) > 0 {
-		if err := t.db.CreateRoles(ctx, bytes.NewReader(t.globals), missing, how); err != nil {
-			return fmt.Errorf("creating the missing roles: %w", err)
-		}
-	}
 	options := dumper.RestoreOptions{
 		Create: t.options.Create, Globals: t.globals,
 		NoOwner: t.options.NoOwner, NoPrivileges: t.options.NoPrivileges, Clean: state.Objects > 0,
 	}
 	run.Whole = t.config.Database.Type == config.MySQL
-	run.Target = func(ctx context.Context, r io.Reader) error { return t.db.Restore(ctx, r, options) }
+	run.Target = func(ctx context.Context, r io.Reader) error {
+		// Not before the backup is known to be good.
+		if err := t.createRoles(ctx, missing, how); err != nil {
+			return err
+		}
+		return t.db.Restore(ctx, r, options)
+	}
 	start := time.Now()
 	if err := t.follow(ctx, run.Progress, func() error { return run.Run(ctx) }); err != nil {
 		return err
@@ -141,6 +142,16 @@ func (t *target) roles(ctx context.Context) ([]string, dumper.RoleMode, error) {
 		return nil, 0, &refusedError{errors.New("roles are missing: --create-roles makes them without login, --globals as they were, --no-owner --no-privileges does without them")}
 	}
 	return missing, dumper.RolesNoLogin, err
+}
+
+func (t *target) createRoles(ctx context.Context, missing []string, how dumper.RoleMode) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := t.db.CreateRoles(ctx, bytes.NewReader(t.globals), missing, how); err != nil {
+		return fmt.Errorf("creating the missing roles: %w", err)
+	}
+	return nil
 }
 
 // confirm asks before anything is written; more insistently when something is

@@ -178,7 +178,7 @@ func (b *Backup) file(ctx context.Context, name string, s Stream, f *catalog.Fil
 		},
 		func(ctx context.Context) error {
 			err := guard(StageUpload, func() (err error) {
-				result, err = uploader.Upload(ctx, b.Store, name, sealed, uploader.Options{
+				result, err = uploader.Upload(ctx, b.Store, name, stageReader{sealed, StageUpload}, uploader.Options{
 					StallTimeout: b.StallTimeout,
 					Progress:     func(n int64) { b.Progress.setStored(before + n) },
 				})

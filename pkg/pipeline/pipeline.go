@@ -44,11 +44,14 @@ func (e *StageError) Error() string { return e.Stage + ": " + e.Err.Error() }
 func (e *StageError) Unwrap() error { return e.Err }
 
 // at marks err with a stage, unless it is nil or has one already: an error that
-// reaches a stage through a pipe keeps the name of the stage it comes from.
+// reaches a stage through a pipe is told as the stage that it comes from told
+// it.
 func at(stage string, err error) error {
-	var se *StageError
-	if err == nil || errors.As(err, &se) {
-		return err
+	if err == nil {
+		return nil
+	}
+	if first, ok := errors.AsType[*StageError](err); ok {
+		return first
 	}
 	return &StageError{Stage: stage, Err: err}
 }
@@ -161,6 +164,18 @@ func run(ctx context.Context, stages ...func(context.Context) error) error {
 		return context.Cause(ctx)
 	}
 	return cause
+}
+
+// stageReader is the end of a pipe that a stage reads. When that stage closes
+// it, the one that writes learns from which stage the error comes.
+type stageReader struct {
+	*io.PipeReader
+	stage string
+}
+
+// CloseWithError ends the pipe for the stage that writes into it.
+func (r stageReader) CloseWithError(err error) error {
+	return r.PipeReader.CloseWithError(at(r.stage, err))
 }
 
 // guard turns a panic of a stage into its error: one damaged backup must not
