@@ -67,3 +67,27 @@ func TestKilled(t *testing.T) {
 		t.Errorf("left: %q", got)
 	}
 }
+
+// TestEmptyFolders removes what a run leaves that is killed between the making
+// of its folder and of its first file.
+func TestEmptyFolders(t *testing.T) {
+	s := open(t, t.TempDir())
+	if err := s.Put(t.Context(), "db/1/0000", []byte("good")); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"db/2", "db/3/inner", "other/1", "db/.hidden/x"} {
+		if err := s.root.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names, err := s.RemoveUnfinished(t.Context(), "db/"); err != nil || len(names) != 0 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	want := []string{"db", "db/.hidden", "db/.hidden/x", "db/1", "db/1/0000", "other", "other/1"}
+	if diff := cmp.Diff(want, entries(t, s.path)); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := s.RemoveUnfinished(t.Context(), "nobody/"); err != nil {
+		t.Errorf("of an instance without a folder: %v", err)
+	}
+}
