@@ -128,7 +128,10 @@ func readGlobals(ctx context.Context, store storage.Store, m *catalog.Manifest, 
 		}
 		return err
 	}
-	return buf.Bytes(), run.Run(ctx)
+	if err := run.Run(ctx); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
 }
 
 // copyTo is a target that writes to w.

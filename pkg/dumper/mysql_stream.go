@@ -30,7 +30,7 @@ func newMySQLStream(r io.Reader) (*mysqlStream, error) {
 		return nil, fmt.Errorf("reading the dump: %w", err)
 	}
 	if !mysqlHead.Match(head) {
-		return nil, errors.New(notMySQL(head))
+		return nil, fmt.Errorf("%w: %s", ErrWrongEngine, notMySQL(head))
 	}
 	if line := mysqlSandbox.Find(head); line != nil {
 		buffered.Discard(len(line)) // it was peeked at
