@@ -19,6 +19,8 @@ import (
 const (
 	pipeSize   = 1 << 20           // of the pipe between a tool and this process
 	copySize   = 256 << 10         // read or written at a time
+	lowPipe    = 64 << 10          // a read of less found the pipe nearly empty,
+	pipeNap    = time.Millisecond  // which fills while its reader does not ask: fewer, larger reads
 	killGrace  = 5 * time.Second   // between SIGTERM and SIGKILL
 	secretFile = "/proc/self/fd/3" // where a tool finds its secret
 )
@@ -98,6 +100,9 @@ func (t *tool) drain(ctx context.Context, w io.Writer, r *os.File) error {
 		}
 		got, err := r.Read(buf[n:])
 		n += got
+		if err == nil && got < lowPipe {
+			time.Sleep(pipeNap)
+		}
 		if n == len(buf) || err != nil && n > 0 {
 			if _, werr := w.Write(buf[:n]); werr != nil {
 				return werr
