@@ -50,7 +50,10 @@ func openDatabase(c *config.Config, log *zap.Logger) database {
 		Host: d.Host, Port: d.Port, Username: d.Username, Password: d.Password.Reveal(), Database: d.Name,
 		TLS: dumper.TLS{Mode: d.TLS.Mode, CA: d.TLS.CA, Cert: d.TLS.Cert, Key: d.TLS.Key},
 	}
-	limits := dumper.Limits{Connect: c.Timeouts.Connect, Lock: c.Timeouts.Lock, Stall: c.Timeouts.Stall}
+	limits := dumper.Limits{
+		Connect: c.Timeouts.Connect, Lock: c.Timeouts.Lock, Stall: c.Timeouts.Stall,
+		Stop: c.Timeouts.Stop / 2, // the other half is for removing what was stored
+	}
 	tools := dumper.Tools{Path: d.ToolsPath, Environ: c.Environ, Options: d.DumperOptions}
 	if d.Type == config.MySQL {
 		return dumper.NewMySQL(connection, limits, tools, log)

@@ -34,6 +34,7 @@ type Limits struct {
 	Connect time.Duration // until a connection stands
 	Lock    time.Duration // that a dump waits for a table's lock
 	Stall   time.Duration // that a tool may move no byte
+	Stop    time.Duration // that a tool may take to end when it is asked to; 0: 5 s
 }
 
 // Tools says where and how the database's programs run.

@@ -44,7 +44,7 @@ func (m *MySQL) program(ctx context.Context, path string, args ...string) (*tool
 	}
 	return &tool{
 		path: path, args: append(first, args...), env: m.environ(),
-		secret: secret, password: m.conn.Password, stall: m.limits.Stall,
+		secret: secret, password: m.conn.Password, stall: m.limits.Stall, stop: m.limits.Stop,
 		warned: func(text string) { m.log.Warn("the tool warns", zap.String("tool", path), zap.String("stderr", text)) },
 	}, nil
 }

@@ -60,7 +60,7 @@ func (p *Postgres) tool(path string, args ...string) (*tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tool{path: path, args: args, env: p.environ(), secret: secret, password: p.conn.Password}, nil
+	return &tool{path: path, args: args, env: p.environ(), secret: secret, password: p.conn.Password, stop: p.limits.Stop}, nil
 }
 
 // pgTee passes an archive on and verifies it on the way.
