@@ -58,6 +58,7 @@ func exitStatus(err error) int {
 		{is(encryptor.ErrWrongKey), exitDamaged},
 		{is(encryptor.ErrUnsupported), exitDamaged},
 		{is(encryptor.ErrNotDbacked), exitDamaged},
+		{is(encryptor.ErrPassphrase), exitConfig},
 		{is(storage.ErrNotFound), exitDamaged}, // a file that the manifest names
 		{is(dumper.ErrWrongEngine), exitRefused},
 	} {
