@@ -256,24 +256,35 @@ type running struct {
 // start begins a run; in may be nil.
 func (b *bed) start(in io.Reader, args ...string) *running {
 	b.t.Helper()
+	r := b.prepare(args...)
+	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = in, &r.out, &r.err
+	r.launch()
+	return r
+}
+
+// prepare makes a run that is yet to be launched.
+func (b *bed) prepare(args ...string) *running {
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	r := &running{b: b, args: args, cmd: exec.CommandContext(ctx, "dbacked", args...), ended: make(chan struct{}), cancel: cancel}
 	for name, value := range b.environ {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}
-	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = in, &r.out, &r.err
 	r.cmd.WaitDelay = 10 * time.Second
 	r.cmd.Dir = b.dir
-	b.must(r.cmd.Start())
+	return r
+}
+
+func (r *running) launch() {
+	r.b.t.Helper()
+	r.b.must(r.cmd.Start())
 	go func() {
 		r.cmd.Wait() // the status is in cmd.ProcessState
 		close(r.ended)
 	}()
-	b.t.Cleanup(func() {
-		cancel()
+	r.b.t.Cleanup(func() {
+		r.cancel()
 		<-r.ended
 	})
-	return r
 }
 
 // wait awaits the end of a run.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,13 +29,13 @@ Examples:
   dbacked keygen --passphrase-file passphrase.txt --private-key-path shop.pem --public-key-path shop.pub.pem`
 }
 
-func (k *keygenCommand) Run(a *app) error {
+func (k *keygenCommand) Run(ctx context.Context, a *app) error {
 	for _, path := range []string{k.PrivateKeyPath, k.PublicKeyPath} {
 		if _, err := os.Lstat(path); err == nil {
 			return alreadyThere(path)
 		}
 	}
-	passphrase, err := k.passphrase(a)
+	passphrase, err := k.passphrase(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (k *keygenCommand) Run(a *app) error {
 }
 
 // passphrase returns what the private key is encrypted with; empty for nothing.
-func (k *keygenCommand) passphrase(a *app) ([]byte, error) {
+func (k *keygenCommand) passphrase(ctx context.Context, a *app) ([]byte, error) {
 	switch {
 	case k.NoPassphrase:
 		return nil, nil
@@ -74,7 +75,7 @@ func (k *keygenCommand) passphrase(a *app) ([]byte, error) {
 		return nil, &usageError{fmt.Errorf("%w for a passphrase: use --passphrase-file, or --no-passphrase", errNoTerminal)}
 	}
 	for {
-		first, err := a.askSecret("Passphrase for the private key: ")
+		first, err := a.askSecret(ctx, "Passphrase for the private key: ")
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +83,7 @@ func (k *keygenCommand) passphrase(a *app) ([]byte, error) {
 			a.say("an empty passphrase protects nothing; --no-passphrase makes a key without one")
 			continue
 		}
-		second, err := a.askSecret("Once more: ")
+		second, err := a.askSecret(ctx, "Once more: ")
 		if err != nil {
 			return nil, err
 		}

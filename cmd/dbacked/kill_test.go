@@ -25,15 +25,15 @@ const stopLimit = 10 * time.Second
 // let.
 const (
 	here  = `echo $$ > "$BED/here"; `
-	await = `read line < "$BED/go"; `
+	until = `read line < "$BED/go"; `
 )
 
 // stages are the moments of a dump at which a run is ended, as scripts in the
 // place of the tool.
 var stages = map[string]string{
-	"before the dump":      here + await + `exec "$REAL" "$@"`,
-	"half through a dump":  `"$REAL" "$@" > "$BED/whole"; head -c 300000 "$BED/whole"; ` + here + await + `tail -c +300001 "$BED/whole"`,
-	"after the dump":       `"$REAL" "$@"; ` + here + await,
+	"before the dump":      here + until + `exec "$REAL" "$@"`,
+	"half through a dump":  `"$REAL" "$@" > "$BED/whole"; head -c 300000 "$BED/whole"; ` + here + until + `tail -c +300001 "$BED/whole"`,
+	"after the dump":       `"$REAL" "$@"; ` + here + until,
 	"the real tool, stuck": here + `exec "$REAL" "$@"`,
 }
 

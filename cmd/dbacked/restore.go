@@ -85,7 +85,7 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 		return err
 	}
 	a.warnIfLegacy(e.Manifest)
-	key, err := a.privateKey(c)
+	key, err := a.privateKey(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (r *restoreCommand) fromInput(ctx context.Context, a *app, c *config.Config
 	if !r.AcceptUnprovedOrigin {
 		return fmt.Errorf("%w: a file on standard input has no signed manifest; --accept-unproved-origin restores it all the same", catalog.ErrUnproved)
 	}
-	key, err := a.privateKey(c)
+	key, err := a.privateKey(ctx, c)
 	if err != nil {
 		return err
 	}

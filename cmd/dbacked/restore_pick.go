@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"sync/atomic"
 
 	"charm.land/huh/v2"
 
@@ -13,6 +15,10 @@ import (
 
 // pickFrom lets a person choose a backup with the arrow keys.
 func (a *app) pickFrom(ctx context.Context, entries []catalog.Entry) (catalog.Entry, error) {
+	terminal, ok := a.in.(*os.File)
+	if !ok {
+		return catalog.Entry{}, errNoTerminal
+	}
 	var options []huh.Option[int]
 	for i, e := range entries {
 		if e.Manifest == nil {
@@ -25,7 +31,9 @@ func (a *app) pickFrom(ctx context.Context, entries []catalog.Entry) (catalog.En
 	}
 	chosen := -1
 	pick := huh.NewSelect[int]().Title("Which backup?").Options(options...).Value(&chosen).Height(min(len(options)+2, 15))
-	form := huh.NewForm(huh.NewGroup(pick)).WithInput(a.in).WithOutput(a.err).WithAccessible(os.Getenv("ACCESSIBLE") != "")
+	in := &listInput{File: terminal}
+	defer in.over.Store(true)
+	form := huh.NewForm(huh.NewGroup(pick)).WithInput(in).WithOutput(a.err).WithAccessible(os.Getenv("ACCESSIBLE") != "")
 	err := form.RunWithContext(ctx)
 	switch {
 	case errors.Is(err, huh.ErrUserAborted):
@@ -36,6 +44,21 @@ func (a *app) pickFrom(ctx context.Context, entries []catalog.Entry) (catalog.En
 		return catalog.Entry{}, errInterrupted
 	}
 	return entries[chosen], nil
+}
+
+// listInput is the terminal for as long as the list is shown. The list leaves a
+// reader behind that waits for more keys; it must not take the answer to the
+// next question.
+type listInput struct {
+	*os.File
+	over atomic.Bool
+}
+
+func (l *listInput) Read(p []byte) (int, error) {
+	if l.over.Load() {
+		return 0, io.EOF
+	}
+	return l.File.Read(p)
 }
 
 func label(e catalog.Entry) string {

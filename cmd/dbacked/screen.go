@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -82,30 +83,37 @@ func (s *screen) ask(ctx context.Context, prompt string) (string, error) {
 		return "", errNoTerminal
 	}
 	fmt.Fprint(s.err, prompt)
+	line, err := await(ctx, func() (string, error) { return bufio.NewReader(s.in).ReadString('\n') })
+	if err != nil && (line == "" || ctx.Err() != nil) {
+		s.say("")
+		return "", errInterrupted
+	}
+	return strings.TrimSpace(line), nil
+}
+
+// await returns what read does, or the end of ctx: a read of a terminal cannot
+// be cancelled, and Ctrl-C must work all the same.
+func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type reply struct {
-		line string
-		err  error
+		value T
+		err   error
 	}
 	got := make(chan reply, 1)
-	go func() { // a read of a terminal cannot be cancelled; Ctrl-C must work all the same
-		line, err := bufio.NewReader(s.in).ReadString('\n')
-		got <- reply{line, err}
+	go func() {
+		value, err := read()
+		got <- reply{value, err}
 	}()
 	select {
 	case r := <-got:
-		if r.err != nil && r.line == "" {
-			s.say("")
-			return "", errInterrupted
-		}
-		return strings.TrimSpace(r.line), nil
+		return r.value, r.err
 	case <-ctx.Done():
-		s.say("")
-		return "", context.Cause(ctx)
+		var none T
+		return none, context.Cause(ctx)
 	}
 }
 
 // askSecret asks for a line that is not shown.
-func (s *screen) askSecret(prompt string) ([]byte, error) {
+func (s *screen) askSecret(ctx context.Context, prompt string) ([]byte, error) {
 	f, ok := s.in.(*os.File)
 	if !ok || !s.asks {
 		return nil, errNoTerminal
@@ -116,11 +124,24 @@ func (s *screen) askSecret(prompt string) ([]byte, error) {
 		return nil, err
 	}
 	defer term.Restore(fd, state)
+	if err := silence(fd); err != nil { // before the prompt, so that who types at once is not seen
+		return nil, err
+	}
 	fmt.Fprint(s.err, prompt)
-	secret, err := term.ReadPassword(fd)
+	secret, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 	s.say("")
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || ctx.Err() != nil {
 		return nil, errInterrupted
 	}
 	return secret, err
+}
+
+// silence keeps a terminal from showing what is typed.
+func silence(fd int) error {
+	settings, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	settings.Lflag &^= unix.ECHO
+	return unix.IoctlSetTermios(fd, unix.TCSETS, settings)
 }

@@ -24,7 +24,7 @@ func TestSecretsAreHidden(t *testing.T) {
 		b.write("go", []byte("go on\n"))
 		r.wait().ok()
 
-		b.wrap(e.restore, here+await+`exec "$REAL" "$@"`)
+		b.wrap(e.restore, here+until+`exec "$REAL" "$@"`)
 		r = b.start(nil, "restore", "shop", "-y", "--db-name", b.emptyDatabase())
 		b.wantHidden(r, r.reached(b.path("here")))
 		b.write("go", []byte("go on\n"))

@@ -51,7 +51,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	}
 	run := &pipeline.Verify{Store: store}
 	if c.Keys.PrivateKey.IsSet() {
-		if run.Key, err = a.privateKey(c); err != nil {
+		if run.Key, err = a.privateKey(ctx, c); err != nil {
 			return err
 		}
 	}

@@ -94,12 +94,12 @@ func recipients(c *config.Config) ([]*rsa.PublicKey, error) {
 
 // privateKey parses the private key; its passphrase is asked for if it needs
 // one and none is configured.
-func (a *app) privateKey(c *config.Config) (*rsa.PrivateKey, error) {
+func (a *app) privateKey(ctx context.Context, c *config.Config) (*rsa.PrivateKey, error) {
 	key, err := encryptor.ParsePrivateKey([]byte(c.Keys.PrivateKey.Reveal()), func() ([]byte, error) {
 		if c.Keys.Passphrase.IsSet() {
 			return []byte(c.Keys.Passphrase.Reveal()), nil
 		}
-		secret, err := a.askSecret("Passphrase of the private key: ")
+		secret, err := a.askSecret(ctx, "Passphrase of the private key: ")
 		if errors.Is(err, errNoTerminal) {
 			return nil, configError(c, "the private key is encrypted, and there is no terminal to ask for its passphrase: set DBACKED_PRIVATE_KEY_PASSPHRASE_FILE or --passphrase-file")
 		}
