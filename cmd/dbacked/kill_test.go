@@ -49,6 +49,9 @@ func TestKilled(t *testing.T) {
 		good := b.backup()
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 			for name, script := range stages {
+				if sig != syscall.SIGKILL && sig != syscall.SIGTERM && name != "half through a dump" {
+					continue // they are handled as SIGTERM is
+				}
 				t.Run(fmt.Sprintf("%s %s", unix.SignalName(sig), name), func(t *testing.T) {
 					unlock := func() {}
 					if name == "the real tool, stuck" {

@@ -92,7 +92,7 @@ func writeTable(w io.Writer, entries []catalog.Entry) error {
 		}
 		plain, stored := totals(e.Manifest)
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s %s\t%s\t%s\t%s\n", e.ID, e.Manifest.Started.Local().Format(time.DateTime),
-			age(e.Manifest.Started), e.Manifest.Engine, e.Manifest.Database, size(plain), size(stored), origin(e))
+			age(e.Manifest.Started), e.Manifest.Engine, printable(e.Manifest.Database), size(plain), size(stored), origin(e))
 	}
 	return t.Flush()
 }

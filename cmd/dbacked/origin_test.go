@@ -57,7 +57,9 @@ type spoil struct {
 
 var spoils = []spoil{
 	{"manifest altered", func(s *spoiled) {
-		s.manifest(func(b []byte) []byte { return bytes.Replace(b, []byte(`"database": "`), []byte(`"database": "x`), 1) })
+		s.manifest(func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`"database": "`), []byte(`"database": "\u001b[2J\u202e`), 1)
+		})
 	}, exitOrigin, []string{"origin not proved", "altered"}, "altered"},
 	{"manifest signed by another key", func(s *spoiled) { s.manifest(s.resign) }, exitOrigin, []string{"origin not proved", "a key that is not pinned"}, "not pinned"},
 	{"manifest not signed", func(s *spoiled) {
@@ -135,7 +137,11 @@ func testSpoiled(s *spoiled, c spoil, target string) {
 		t.Errorf("what a stranger wrote reaches the terminal as it is: %s", verify)
 	}
 	s.without("DBACKED_PRIVATE_KEY_FILE").run("verify", "shop", s.newer).ends(c.code).says("NOT GOOD").says(c.says...)
-	for line := range strings.Lines(s.run("list", "shop").ok().out) {
+	list := s.run("list", "shop").ok()
+	if strings.ContainsAny(list.out, "\x1b\u202e") {
+		t.Errorf("what a stranger wrote reaches the terminal as it is: %s", list)
+	}
+	for line := range strings.Lines(list.out) {
 		if strings.HasPrefix(line, s.newer) && !strings.Contains(line, c.list) {
 			t.Errorf("list says %q, not %q", line, c.list)
 		}

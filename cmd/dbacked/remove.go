@@ -64,7 +64,7 @@ func (r *removeCommand) confirm(ctx context.Context, a *app, e catalog.Entry, la
 	what := "an unreadable backup"
 	if e.Manifest != nil {
 		_, stored := totals(e.Manifest)
-		what = fmt.Sprintf("%s %s, %s, %s", e.Manifest.Engine, e.Manifest.Database, age(e.Manifest.Started), size(stored))
+		what = fmt.Sprintf("%s %s, %s, %s", e.Manifest.Engine, printable(e.Manifest.Database), age(e.Manifest.Started), size(stored))
 	}
 	if last {
 		a.warn("this is the only backup there is")

@@ -63,7 +63,7 @@ func (l *listInput) Read(p []byte) (int, error) {
 
 func label(e catalog.Entry) string {
 	plain, _ := totals(e.Manifest)
-	text := fmt.Sprintf("%s  %-16s %9s  %s", e.Manifest.Started.Local().Format("Mon 2006-01-02 15:04"), age(e.Manifest.Started), size(plain), e.Manifest.Database)
+	text := fmt.Sprintf("%s  %-16s %9s  %s", e.Manifest.Started.Local().Format("Mon 2006-01-02 15:04"), age(e.Manifest.Started), size(plain), printable(e.Manifest.Database))
 	if e.Proof != nil {
 		text += "  (origin not proved)"
 	}

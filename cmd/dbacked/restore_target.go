@@ -76,7 +76,7 @@ func (t *target) allowed(s dumper.State) error {
 	case s.Exists && t.options.Create:
 		return &refusedError{fmt.Errorf("the database %q exists already, and --create is for one that does not: leave --create out, or choose another --db-name", name)}
 	case s.Objects > 0 && !t.options.Force:
-		return &refusedError{fmt.Errorf("the database %q is not empty (%d objects, such as %s): choose another --db-name, or replace what is there with --force", name, s.Objects, s.Example)}
+		return &refusedError{fmt.Errorf("the database %q is not empty (%d objects, such as %s): choose another --db-name, or replace what is there with --force", name, s.Objects, printable(s.Example))}
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (t *target) allowed(s dumper.State) error {
 func (t *target) show(s dumper.State) {
 	if m := t.manifest; m != nil {
 		plain, stored := totals(m)
-		t.say("backup    %s of %s %s (server %s)", m.ID, m.Engine, m.Database, m.ServerVersion)
+		t.say("backup    %s of %s %s (server %s)", m.ID, m.Engine, printable(m.Database), printable(m.ServerVersion))
 		t.say("taken     %s, %s", m.Started.Local().Format(time.DateTime), age(m.Started))
 		t.say("size      %s of dump, %s stored", size(plain), size(stored))
 	} else {
@@ -96,7 +96,7 @@ func (t *target) show(s dumper.State) {
 	case !s.Exists:
 		what = "is created"
 	case s.Objects > 0:
-		what = fmt.Sprintf("NOT EMPTY: %d objects, such as %s; what the backup holds too is replaced", s.Objects, s.Example)
+		what = fmt.Sprintf("NOT EMPTY: %d objects, such as %s; what the backup holds too is replaced", s.Objects, printable(s.Example))
 	}
 	t.say("into      %s (%s %s), %s", t.name(), s.Engine, s.ServerVersion, what)
 	if s.Sessions > 0 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -49,6 +50,17 @@ func (s *screen) fail(err error) {
 	if h := hint(err); h != "" {
 		s.say("hint: %s", h)
 	}
+}
+
+// printable is a text that somebody else wrote, such as a database's name in a
+// manifest, without what would move about on a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // The colours of words on a terminal.
