@@ -55,10 +55,10 @@ func (p *Postgres) globals(ctx context.Context, db *pgDB) (sql []byte, note stri
 		return nil, "", fmt.Errorf("asking whether roles' passwords can be read: %w", err)
 	}
 	args := []string{"--globals-only", "--no-password"}
-	note = "roles with their passwords"
+	note = "the roles are in the backup, with their passwords"
 	if !passwords {
 		args = append(args, "--no-role-passwords")
-		note = "roles without their passwords, which only a superuser can read"
+		note = "the roles are in the backup, without their passwords, which only a superuser can read"
 	}
 	sql, err = p.runDumpall(ctx, db, args)
 	if err == nil {

@@ -37,7 +37,7 @@ func TestPostgresGlobals(t *testing.T) {
 	from.SQL(t, "postgres", `CREATE ROLE other; CREATE TABLE elsewhere (); ALTER TABLE elsewhere OWNER TO other`)
 
 	text, note := globalsOf(t, pgFor(t, from, "shop"))
-	if note != "roles with their passwords" || !strings.Contains(text, "SCRAM-SHA-256") {
+	if note != "the roles are in the backup, with their passwords" || !strings.Contains(text, "SCRAM-SHA-256") {
 		t.Errorf("%s:\n%s", note, text)
 	}
 	dump := mustDump(t, pgFor(t, from, "shop"))
