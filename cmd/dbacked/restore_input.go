@@ -35,7 +35,7 @@ func (r *restoreCommand) fromInput(ctx context.Context, a *app, c *config.Config
 	if err != nil {
 		return err
 	}
-	defer closeInput()
+	defer func() { _ = closeInput() }() // only read
 	run.File = sealed
 	if format == encryptor.Legacy {
 		a.warn("standard input: " + legacyText)

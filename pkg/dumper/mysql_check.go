@@ -68,8 +68,10 @@ func (m *MySQL) checkOptions() []Finding {
 func (m *MySQL) checkTool(ctx context.Context, s *mysqlSession, t mysqlTool) []Finding {
 	out := []Finding{{Level: OK, Subject: "tool", Message: fmt.Sprintf("%s for %s", t, s.server)}}
 	if t.maria && !s.server.maria() {
-		out[0] = Finding{Level: Warn, Subject: "tool", Message: fmt.Sprintf("%s for %s: it is made for another brand", t, s.server),
-			Fix: "install the package mysql-client (or mysql-client-core) of MySQL " + s.server.version.String() + " or newer"}
+		out[0] = Finding{
+			Level: Warn, Subject: "tool", Message: fmt.Sprintf("%s for %s: it is made for another brand", t, s.server),
+			Fix: "install the package mysql-client (or mysql-client-core) of MySQL " + s.server.version.String() + " or newer",
+		}
 	}
 	broken, err := m.brokenFor(ctx, s, t)
 	if err == nil {
@@ -83,8 +85,10 @@ func (m *MySQL) checkTool(ctx context.Context, s *mysqlSession, t mysqlTool) []F
 		err = merr
 	}
 	if masking && !s.readsPolicies(ctx) {
-		out = append(out, Finding{Level: Warn, Subject: "masking policies", Message: "the account may not read them, so that they are left out of the backup, if there are any",
-			Fix: fmt.Sprintf("GRANT SELECT ON mysql.column_masking_policy TO %s;", quoteMySQLAccount(s.server.account))})
+		out = append(out, Finding{
+			Level: Warn, Subject: "masking policies", Message: "the account may not read them, so that they are left out of the backup, if there are any",
+			Fix: fmt.Sprintf("GRANT SELECT ON mysql.column_masking_policy TO %s;", quoteMySQLAccount(s.server.account)),
+		})
 	}
 	if err != nil {
 		out = append(out, Finding{Level: Fail, Subject: "tool", Message: m.explain(err).Error()})

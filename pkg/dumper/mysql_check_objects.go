@@ -35,8 +35,10 @@ func (m *MySQL) checkTables(ctx context.Context, s *mysqlSession) ([]Finding, er
 		}
 	}
 	return list(closed, func(name string) Finding {
-		return Finding{Fail, "table " + name, "the account may not read all of it",
-			fmt.Sprintf("GRANT SELECT ON %s TO %s;", m.qualify(name), quoteMySQLAccount(s.server.account))}
+		return Finding{
+			Fail, "table " + name, "the account may not read all of it",
+			fmt.Sprintf("GRANT SELECT ON %s TO %s;", m.qualify(name), quoteMySQLAccount(s.server.account)),
+		}
 	}), nil
 }
 
@@ -55,8 +57,10 @@ func (m *MySQL) checkEngines(ctx context.Context, s *mysqlSession) ([]Finding, e
 		names = append(names, r[0])
 	}
 	return list(names, func(name string) Finding {
-		return Finding{Warn, "table " + name, "its engine, " + engines[name] + ", has no transactions: what changes during the dump may not fit the rest",
-			"ALTER TABLE " + m.qualify(name) + " ENGINE = InnoDB;"}
+		return Finding{
+			Warn, "table " + name, "its engine, " + engines[name] + ", has no transactions: what changes during the dump may not fit the rest",
+			"ALTER TABLE " + m.qualify(name) + " ENGINE = InnoDB;",
+		}
 	}), err
 }
 
@@ -82,8 +86,10 @@ func (m *MySQL) checkViews(ctx context.Context, s *mysqlSession) ([]Finding, err
 		}
 	}
 	return list(bad, func(name string) Finding {
-		return Finding{Fail, "view " + name, "it cannot be dumped: " + reasons[name],
-			"repair the view, or DROP VIEW " + m.qualify(name) + ";"}
+		return Finding{
+			Fail, "view " + name, "it cannot be dumped: " + reasons[name],
+			"repair the view, or DROP VIEW " + m.qualify(name) + ";",
+		}
 	}), nil
 }
 
@@ -96,8 +102,10 @@ func (m *MySQL) checkRoutines(ctx context.Context, s *mysqlSession) ([]Finding, 
 		"AND COALESCE(EXTERNAL_LANGUAGE, 'SQL') = 'SQL' ORDER BY 1", m.conn.Database)
 	privilege, on := routineRight(s.server)
 	return list(names, func(name string) Finding {
-		return Finding{Fail, "routine " + name, "the account may not see its body",
-			fmt.Sprintf("GRANT %s ON %s TO %s;", privilege, on, quoteMySQLAccount(s.server.account))}
+		return Finding{
+			Fail, "routine " + name, "the account may not see its body",
+			fmt.Sprintf("GRANT %s ON %s TO %s;", privilege, on, quoteMySQLAccount(s.server.account)),
+		}
 	}), err
 }
 
@@ -112,8 +120,10 @@ func (m *MySQL) checkLabels(ctx context.Context, s *mysqlSession) ([]Finding, er
 		names = append(names, r[0]+"."+r[1])
 	}
 	return list(names, func(name string) Finding {
-		return Finding{Warn, "column " + name, "the server shows a label of it with \"?\": if that stands for an emoji or another character of four bytes, " +
-			"rows with it are in the dump, but a restore empties them",
-			"give the column labels without such characters"}
+		return Finding{
+			Warn, "column " + name, "the server shows a label of it with \"?\": if that stands for an emoji or another character of four bytes, " +
+				"rows with it are in the dump, but a restore empties them",
+			"give the column labels without such characters",
+		}
 	}), err
 }

@@ -80,8 +80,10 @@ func testMySQLCheckNames(t *testing.T, s *dbtest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]Level{"connection": OK, "tool": OK, "rights": OK, "view bad `view": Fail, "table old": Warn, "table mem$": Warn,
-		"column smile.f": Warn, "max_allowed_packet": OK, "net_write_timeout": map[string]Level{"mariadb": Warn, "mysql": OK}[s.Engine]}
+	want := map[string]Level{
+		"connection": OK, "tool": OK, "rights": OK, "view bad `view": Fail, "table old": Warn, "table mem$": Warn,
+		"column smile.f": Warn, "max_allowed_packet": OK, "net_write_timeout": map[string]Level{"mariadb": Warn, "mysql": OK}[s.Engine],
+	}
 	options := 0
 	for _, f := range found {
 		if f.Subject == "dumper options" && f.Level == Warn {

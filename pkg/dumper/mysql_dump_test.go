@@ -314,10 +314,12 @@ func TestMySQLVersions(t *testing.T) {
 }
 
 func TestMySQLOptions(t *testing.T) {
-	refused := []string{"--skip-comments", "--skip-comm", "--skip_comments", "--SKIP-COMMENTS", "--comments=0", "--comments=FALSE", "--comm=off", "--disable-comments", "--loose-skip-comments", "--skip-i", "-i0", "-i",
+	refused := []string{
+		"--skip-comments", "--skip-comm", "--skip_comments", "--SKIP-COMMENTS", "--comments=0", "--comments=FALSE", "--comm=off", "--disable-comments", "--loose-skip-comments", "--skip-i", "-i0", "-i",
 		"--compact", "--comp", "--force", "--forc", "-f", "--enable-force", "--result-file=/x", "--result_file=/x", "-r/x", "--tab=/x", "-T", "--xml", "-X", "--host=h", "--user=u", "--password=hunter2", "--pass=hunter2",
 		"--databases", "-B", "--all-databases", "-A", "--where=1=0", "--defaults-file=/x", "--no-defaults", "--log-error=/x", "--ignore-error=1", "--skip-opt", "--skip-single-transaction", "--single-transaction=0",
-		"--skip-set-charset", "--no-set-names", "--default-character-set=latin1", "--ssl", "--skip-ssl", "--ssl-mode=DISABLED", "--no-create-info", "--skip-hex-blob", "table", "", "--", "--init-command=x", "--master-data"}
+		"--skip-set-charset", "--no-set-names", "--default-character-set=latin1", "--ssl", "--skip-ssl", "--ssl-mode=DISABLED", "--no-create-info", "--skip-hex-blob", "table", "", "--", "--init-command=x", "--master-data",
+	}
 	for _, o := range refused {
 		m := NewMySQL(Connection{}, Limits{}, Tools{Options: []string{o}}, nil)
 		err := m.CheckOptions()
@@ -333,8 +335,10 @@ func TestMySQLOptions(t *testing.T) {
 			t.Errorf("%q: it is dumped", o)
 		}
 	}
-	taken := []string{"--no-data", "--ignore-table=a.b", "--ignore-table-data=a.b", "--skip-triggers", "--skip-routines", "--skip-events", "--order-by-primary", "--skip-extended-insert", "--complete-insert", "--compress", "--comments",
-		"--skip-dump-date", "--skip-lock-tables", "--skip-tz-utc=x", "--max-statement-time=3", "--insert-ignore", "--add-drop-trigger", "--flush-logs", "--set-gtid-purged=OFF", "--column-statistics=0", "--init-command-add=SELECT 1", "--skip-add-drop-table", "--no-autocommit", "--verbose"}
+	taken := []string{
+		"--no-data", "--ignore-table=a.b", "--ignore-table-data=a.b", "--skip-triggers", "--skip-routines", "--skip-events", "--order-by-primary", "--skip-extended-insert", "--complete-insert", "--compress", "--comments",
+		"--skip-dump-date", "--skip-lock-tables", "--skip-tz-utc=x", "--max-statement-time=3", "--insert-ignore", "--add-drop-trigger", "--flush-logs", "--set-gtid-purged=OFF", "--column-statistics=0", "--init-command-add=SELECT 1", "--skip-add-drop-table", "--no-autocommit", "--verbose",
+	}
 	taken = slices.DeleteFunc(taken, func(o string) bool { return o == "--skip-tz-utc=x" })
 	for _, o := range taken {
 		if err := checkMySQLOption(o); err != nil {

@@ -24,8 +24,10 @@ func TestMySQLGlobalsText(t *testing.T) {
 	if diff := cmp.Diff(g, back); err != nil || diff != "" {
 		t.Errorf("it is read back as %s, %v", diff, err)
 	}
-	order := []string{globalsMark, "-- a note", "CREATE DATABASE `we ird``", "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE USER IF NOT EXISTS `app`", "CREATE ROLE IF NOT EXISTS `r`",
-		"GRANT SELECT ON `d`.* TO", "GRANT `r` TO", "GRANT PROCESS ON *.* TO", "GRANT SELECT ON `d`.`t` TO"}
+	order := []string{
+		globalsMark, "-- a note", "CREATE DATABASE `we ird``", "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE USER IF NOT EXISTS `app`", "CREATE ROLE IF NOT EXISTS `r`",
+		"GRANT SELECT ON `d`.* TO", "GRANT `r` TO", "GRANT PROCESS ON *.* TO", "GRANT SELECT ON `d`.`t` TO",
+	}
 	sql := string(text)
 	for at, last := 0, 0; at < len(order); at++ {
 		i := strings.LastIndex(sql, order[at])

@@ -117,9 +117,11 @@ func (m *MySQL) brokenFor(ctx context.Context, s *mysqlSession, t mysqlTool) ([]
 	if err != nil || len(columns) == 0 {
 		return nil, err
 	}
-	return []Finding{{Fail, "column " + columns[0],
+	return []Finding{{
+		Fail, "column " + columns[0],
 		"it is generated or invisible, and " + t.String() + " dumps such columns of MySQL so that they cannot be restored",
-		"install the package mysql-client (or mysql-client-core) of MySQL " + s.server.version.String() + " or newer"}}, nil
+		"install the package mysql-client (or mysql-client-core) of MySQL " + s.server.version.String() + " or newer",
+	}}, nil
 }
 
 // views lists the views of a database.

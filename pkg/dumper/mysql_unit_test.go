@@ -269,8 +269,20 @@ func TestMySQLQuoting(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"shop", "shop", true}, {"shop", "Shop", false}, {"sho_", "shop", true}, {`sho\_`, "shop", false}, {`sho\_`, "sho_", true}, {"%", "any", true},
-		{"s%p", "shop", true}, {"s%p", "shops", false}, {`a\%`, "a%", true}, {"a.b", "axb", false}, {"é_", "éx", true}, {"", "x", false}, {"a(b", "a(b", true}, {`a\`, "a", true},
+		{"shop", "shop", true},
+		{"shop", "Shop", false},
+		{"sho_", "shop", true},
+		{`sho\_`, "shop", false},
+		{`sho\_`, "sho_", true},
+		{"%", "any", true},
+		{"s%p", "shop", true},
+		{"s%p", "shops", false},
+		{`a\%`, "a%", true},
+		{"a.b", "axb", false},
+		{"é_", "éx", true},
+		{"", "x", false},
+		{"a(b", "a(b", true},
+		{`a\`, "a", true},
 	} {
 		if got := matchMySQLPattern(c.pattern, c.name); got != c.want {
 			t.Errorf("%q on %q: %v", c.pattern, c.name, got)

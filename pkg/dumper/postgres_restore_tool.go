@@ -101,7 +101,7 @@ func (p *Postgres) runScript(ctx context.Context, plan pgPlan, a *pgArchive, arg
 	if err != nil {
 		cancel(err)
 	}
-	<-ended
+	_ = <-ended // its error came through the pipe
 	return err
 }
 

@@ -117,9 +117,14 @@ func TestPgAboutDatabase(t *testing.T) {
 	a := &pgArchive{}
 	for _, e := range []pgarchive.Entry{
 		{Desc: "DATABASE", Tag: "shop", Owner: "boss", Defn: "CREATE DATABASE shop;"},
-		{Desc: "COMMENT", Tag: "DATABASE shop", Defn: "COMMENT …;"}, {Desc: "ACL", Tag: "DATABASE shop", Defn: "GRANT …;"},
-		{Desc: "DATABASE PROPERTIES", Tag: "shop", Defn: "ALTER …;"}, {Desc: "COMMENT", Tag: "TABLE t", Defn: "not this"},
-		{Desc: "TABLE", Tag: "t"}, {Desc: "BLOB METADATA", Tag: "1..9"}, {Desc: "INDEX", Tag: "i"}, {Desc: "TABLE DATA", Tag: "t"},
+		{Desc: "COMMENT", Tag: "DATABASE shop", Defn: "COMMENT …;"},
+		{Desc: "ACL", Tag: "DATABASE shop", Defn: "GRANT …;"},
+		{Desc: "DATABASE PROPERTIES", Tag: "shop", Defn: "ALTER …;"},
+		{Desc: "COMMENT", Tag: "TABLE t", Defn: "not this"},
+		{Desc: "TABLE", Tag: "t"},
+		{Desc: "BLOB METADATA", Tag: "1..9"},
+		{Desc: "INDEX", Tag: "i"},
+		{Desc: "TABLE DATA", Tag: "t"},
 	} {
 		a.note(e)
 	}

@@ -132,7 +132,7 @@ func pipe() (r, w *os.File, err error) {
 	}
 	if raw, err := r.SyscallConn(); err == nil {
 		// A limit below this size only costs speed.
-		_ = raw.Control(func(fd uintptr) { unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
 	}
 	return r, w, nil
 }
