@@ -101,7 +101,9 @@ func (p *Postgres) runScript(ctx context.Context, plan pgPlan, a *pgArchive, arg
 	if err != nil {
 		cancel(err)
 	}
-	_ = <-ended // its error came through the pipe
+	if second := <-ended; err == nil {
+		err = second
+	}
 	return err
 }
 
