@@ -6,7 +6,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 
 # Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
-TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography debootstrap
+TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd debootstrap
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age
 
@@ -38,7 +38,7 @@ fuzz: ## fuzz every parser for FUZZTIME (20s) each
 	@set -e; for file in $$(grep -lr '^func Fuzz' --include='*_test.go' pkg cmd); do \
 		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
 			echo "== $$(dirname $$file) $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$file); \
 		done; \
 	done
 

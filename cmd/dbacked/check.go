@@ -63,7 +63,7 @@ func (k *checkCommand) Run(ctx context.Context, a *app) error {
 	show(checkStorage(ctx, c))
 	show(checkSigner(c))
 	if failed > 0 {
-		return fmt.Errorf("%d findings would make a backup fail", failed)
+		return fmt.Errorf("%d of the findings would make a backup fail", failed)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,6 +19,9 @@ func (m *MySQL) explain(err error) error {
 		return err
 	}
 	hint := m.hint(mysqlCode(err))
+	if _, ok := errors.AsType[*net.OpError](err); ok && hint == "" {
+		hint = "check DBACKED_DB_HOST and DBACKED_DB_PORT, and that the server runs"
+	}
 	if hint == "" {
 		return err
 	}
