@@ -92,7 +92,7 @@ func newBench(t *testing.T, s *dbtest.Server, gigabytes float64) *bench {
 	if s.Engine != "postgresql" {
 		engine, user = "mysql", "root"
 	}
-	rowBytes := map[string]float64{"pg": 275, "mysql": 220}[engine]
+	rowBytes := map[string]float64{"pg": 144, "mysql": 150}[engine]
 	start := time.Now()
 	s.Bulk(t, "bulk", int(gigabytes*1e9/rowBytes))
 	fmt.Printf("\n%s %s: filled in %s\n", s.Engine, s.Version, time.Since(start).Round(time.Second))

@@ -47,8 +47,8 @@ func (s *screen) follow(ctx context.Context, p *pipeline.Progress, f func() erro
 
 // bar draws the living line; the returned function takes it away.
 func (s *screen) bar(ctx context.Context, p *pipeline.Progress, start time.Time) (stop func()) {
-	// A context of its own: mpb must have drawn its last when stop returns.
-	ctx, cancel := context.WithCancel(ctx)
+	// A context of its own: the line is taken away by stop, after a Ctrl-C too.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	bars := mpb.NewWithContext(ctx, mpb.WithOutput(s.err), mpb.WithRefreshRate(200*time.Millisecond))
 	line := func(decor.Statistics) string { return progressLine(p.Snapshot(), time.Since(start)) }
 	b := bars.MustAdd(0, mpb.BarFillerFunc(func(io.Writer, decor.Statistics) error { return nil }),
