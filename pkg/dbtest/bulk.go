@@ -13,7 +13,7 @@ const bulkBase = 200_000
 // Bulk makes a database of mixed rows, a quarter each: payments (numbers and
 // dates), readings (floating point, hashes), visits (addresses, URLs, user
 // agents) and orders (identifiers, prose, JSON). Its dump has about 144 bytes a
-// row (PostgreSQL), or 170 (MySQL).
+// row (PostgreSQL), or 150 (MySQL).
 func (s *Server) Bulk(t testing.TB, db string, rows int) {
 	t.Helper()
 	base := min(rows, bulkBase) / 4
