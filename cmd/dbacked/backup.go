@@ -34,7 +34,7 @@ whole and its manifest was written. After any failure nothing of it stays.
 
 Examples:
   dbacked backup shop
-  dbacked backup --db-type pg --db-name shop --public-key public.pem --storage file:///srv/backups --state-directory ~/.dbacked`
+  dbacked backup --db-type pg --db-username backup --db-name shop --public-key public.pem --storage file:///srv/backups --state-directory ~/.dbacked`
 }
 
 func (b *backupCommand) Run(ctx context.Context, a *app) error {

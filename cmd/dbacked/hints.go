@@ -16,7 +16,7 @@ func hint(err error) string {
 	case errors.As(err, &usage):
 		return "dbacked --help shows the commands, dbacked COMMAND --help what one takes, with examples"
 	case errors.Is(err, catalog.ErrUnproved):
-		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); --accept-unproved-origin goes on without"
+		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); dbacked restore --accept-unproved-origin goes on without"
 	case errors.Is(err, locker.ErrHeld):
 		return "wait until it ends; a lock whose holder died is free at once"
 	case errors.Is(err, encryptor.ErrWrongKey):

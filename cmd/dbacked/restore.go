@@ -43,10 +43,10 @@ func (*restoreCommand) Help() string {
 another database, host or user than the backup came from.
 
 Examples:
-  dbacked restore shop
+  dbacked restore shop --private-key-path private.pem
   dbacked restore shop 20261122T215643Z-7f3c2a --db-name shop_copy --create
   dbacked restore shop --last-backup --raw-output -y > shop.dump
-  dbacked restore --raw-input --db-type pg --db-name shop --accept-unproved-origin < 0001.dbacked`
+  dbacked restore --raw-input --db-type pg --db-username postgres --db-name shop --private-key-path private.pem --accept-unproved-origin < 0001.dbacked`
 }
 
 func (r *restoreCommand) Run(ctx context.Context, a *app) error {
