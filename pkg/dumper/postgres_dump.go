@@ -10,7 +10,7 @@ import (
 )
 
 // Dump writes the database to w as an archive in pg_dump's custom format, in
-// pieces of up to 256 KiB. It returns nil only if pg_dump exited with status 0
+// pieces of up to 128 KiB. It returns nil only if pg_dump exited with status 0
 // and every entry of the archive's table of contents that has data had all of
 // it; ErrIncomplete, if pg_dump ended well but the archive did not.
 func (p *Postgres) Dump(ctx context.Context, w io.Writer) error {

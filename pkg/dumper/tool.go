@@ -14,7 +14,7 @@ import (
 
 const (
 	pipeSize   = 1 << 20           // of the pipe between a tool and this process
-	copySize   = 256 << 10         // read or written at a time
+	copySize   = 128 << 10         // read or written at a time: a block of zstd, and it stays in a core's own cache
 	lowPipe    = 64 << 10          // a read of less found the pipe nearly empty,
 	pipeNap    = time.Millisecond  // which fills while its reader does not ask: fewer, larger reads
 	killGrace  = 5 * time.Second   // between SIGTERM and SIGKILL, where no limit is set
