@@ -1,0 +1,91 @@
+package agent
+
+import "time"
+
+// States of an agent.
+const (
+	StateStarting = "starting" // the store has not been read yet
+	StateIdle     = "idle"     // waiting for the next time that is due
+	StateRunning  = "running"  // a backup is being made
+	StateRetrying = "retrying" // the last run failed; the next try is planned
+	StateDraining = "draining" // finishing the run at hand, then exiting
+	StateStopping = "stopping" // told to stop
+)
+
+// Reasons why a backup is made.
+const (
+	ReasonDue       = "due"       // the schedule says so
+	ReasonRetry     = "retry"     // the last run failed
+	ReasonRequested = "requested" // somebody asked for it
+)
+
+// StatusVersion is the version of [Status] as JSON. It grows when a field
+// changes its meaning or goes away; new fields do not change it.
+const StatusVersion = 1
+
+// Status is what an agent says of itself. Its JSON is what GET /status answers
+// and what "dbacked status --json" prints. Times are RFC 3339 in UTC, sizes are
+// bytes.
+type Status struct {
+	Version      int       `json:"version"` // StatusVersion
+	Instance     string    `json:"instance"`
+	AgentVersion string    `json:"agentVersion"`
+	PID          int       `json:"pid"`
+	Since        time.Time `json:"since"` // when the agent started
+
+	State   string `json:"state"`   // one of the State constants
+	Healthy bool   `json:"healthy"` // what GET /healthz answers
+	Problem string `json:"problem"` // why it is not healthy; empty when it is
+
+	Storage  string     `json:"storage"`  // URL
+	Schedule string     `json:"schedule"` // as configured
+	Timezone string     `json:"timezone"`
+	Next     *time.Time `json:"next,omitempty"`   // when the next run is planned
+	Reason   string     `json:"reason,omitempty"` // of the next run: one of the Reason constants
+
+	Newest  *Backup  `json:"newest,omitempty"`  // newest proved backup in the store
+	Running *Running `json:"running,omitempty"` // the run at hand
+	Runs    []Run    `json:"runs"`              // the last runs, newest first, at most 30
+
+	Attempts  uint64            `json:"attempts"`  // runs since the agent started
+	Successes uint64            `json:"successes"` // of them, proved backups
+	Failures  map[string]uint64 `json:"failures"`  // of them, failed, by stage
+	LockWaits uint64            `json:"lockWaits"` // of them, given up since another run held the lock
+}
+
+// Backup is a proved backup, as its manifest describes it.
+type Backup struct {
+	ID            string    `json:"id"`
+	Started       time.Time `json:"started"`
+	Finished      time.Time `json:"finished"`
+	Engine        string    `json:"engine"` // postgresql, mysql or mariadb
+	ServerVersion string    `json:"serverVersion"`
+	ToolVersion   string    `json:"toolVersion"`
+	Database      string    `json:"database"`
+	PlainBytes    int64     `json:"plainBytes"`  // what the dump programs wrote
+	StoredBytes   int64     `json:"storedBytes"` // what is stored of it
+}
+
+// Running is a run that goes on.
+type Running struct {
+	Number         uint64    `json:"number"` // of the run, from 1 since the agent started
+	Reason         string    `json:"reason"`
+	Started        time.Time `json:"started"`
+	Stage          string    `json:"stage"` // lock, prepare, dump, commit
+	PlainBytes     int64     `json:"plainBytes"`
+	StoredBytes    int64     `json:"storedBytes"`
+	BytesPerSecond int64     `json:"bytesPerSecond"` // of plain bytes, over the last seconds
+}
+
+// Run is a run that has ended.
+type Run struct {
+	Number      uint64    `json:"number"` // 0 for one of before this agent started
+	Reason      string    `json:"reason,omitempty"`
+	Started     time.Time `json:"started"`
+	Finished    time.Time `json:"finished"`
+	Backup      string    `json:"backup,omitempty"` // id of the proved backup; empty when it failed
+	PlainBytes  int64     `json:"plainBytes"`
+	StoredBytes int64     `json:"storedBytes"`
+	Stage       string    `json:"stage,omitempty"` // in which it failed
+	Error       string    `json:"error,omitempty"` // why it failed
+}
