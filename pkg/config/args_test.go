@@ -20,6 +20,7 @@ type cli struct {
 		OpenFlags
 		TrustFlags
 		TimeoutFlags
+		ScheduleFlags
 	} `cmd:""`
 	CommonFlags
 }
@@ -101,7 +102,7 @@ func TestEveryFlagThroughKong(t *testing.T) {
 			continue
 		}
 		b := c.Backup
-		flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags}
+		flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags}
 		for _, other := range allSettings() {
 			want := ""
 			if other.Variable == s.Variable {
@@ -125,7 +126,7 @@ func TestKongKnowsNoSecondWayIn(t *testing.T) {
 	}
 	c, help, err := parse(t, "--help")
 	b := c.Backup
-	flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags}
+	flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags}
 	for _, s := range allSettings() {
 		if got := s.texts(flags); len(got) != 0 {
 			t.Errorf("%s is %q without a flag", s, got)

@@ -21,6 +21,8 @@ const (
 	NeedPrivateKey
 	// WantPrivateKey reads private key and passphrase if they are given.
 	WantPrivateKey
+	// NeedSchedule checks what only the agent needs: schedule, listener, ping.
+	NeedSchedule
 	needStorage
 	// NeedStorage asks for the storage, and for a NAME since backups lie below it.
 	NeedStorage = needStorage | NeedInstance
@@ -48,6 +50,7 @@ type Config struct {
 	Format          string // FormatV1 or FormatLegacy
 	Timeouts        Timeouts
 	Trust           []string // verifier keys, "NAME+HASH+KEY"
+	Agent           Agent    // only with NeedSchedule
 	// Environ is the environment for child processes: this process's, then what else NAME.env sets, without
 	// anything of dbacked's own.
 	Environ Environ
@@ -103,6 +106,15 @@ func (s Storage) String() string { return s.Scheme + "://" + s.Path }
 // Timeouts give every wait an end; all are above zero.
 type Timeouts struct {
 	Connect, Lock, Stall, Stop time.Duration
+}
+
+// Agent is when backups are made, and how that is watched.
+type Agent struct {
+	Schedule    string         // a cron expression, or @daily and friends; not parsed
+	Zone        *time.Location // of the schedule
+	RandomDelay time.Duration  // 0 for none
+	Listen      string         // host:port, an absolute path, or "" for none
+	PingURL     Secret         // not set for none; an absolute http or https URL
 }
 
 // Source says where the value of a setting came from: its flag ("--db-host"), "environment", a line of the env

@@ -126,6 +126,22 @@
 //	--stop-timeout, DBACKED_STOP_TIMEOUT
 //	    Longest wait for tools to end by themselves when a run is stopped.
 //	    Default: 10s
+//	--schedule, DBACKED_SCHEDULE
+//	    When backups are due: a cron expression of five fields, for example "30 2 * * *", or @hourly, @daily, @weekly, @monthly.
+//	    Default: @daily
+//	--timezone, DBACKED_TIMEZONE
+//	    Time zone of the schedule, for example Europe/Paris.
+//	    Default: the system's
+//	--random-delay, DBACKED_RANDOM_DELAY
+//	    Longest random delay of each backup that is due, so that many hosts do not start at once.
+//	    Default: 0s
+//	--listen, DBACKED_LISTEN
+//	    Where else the status page is served: host:port, or the absolute path of a unix socket.
+//	    Default: none; the socket of systemd is always served
+//	--ping-url, DBACKED_PING_URL
+//	    URL that is told of each run: URL/start, URL when it was proved, URL/fail when it failed. For a dead man's switch.
+//	--ping-url-file, DBACKED_PING_URL_FILE
+//	    File that holds the URL to tell of each run.
 //
 // # Example
 //

@@ -16,6 +16,8 @@ const (
 	maxPipeWait = time.Minute
 )
 
+var errNoPermission = errors.New("permission denied: use sudo, or let this user read it")
+
 // readFile returns the content of a file or pipe of at most maxFile bytes, and whether every user may read it.
 // Its errors say what to do, but not which file: the caller knows what it is for.
 func readFile(path string) (content []byte, worldReadable bool, err error) {
@@ -46,8 +48,8 @@ func readFile(path string) (content []byte, worldReadable bool, err error) {
 // fileError says in short what is wrong with a file, without its path. It takes its own results, too.
 func fileError(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return errors.New("permission denied: use sudo, or let this user read it")
+	case errors.Is(err, errNoPermission), errors.Is(err, fs.ErrPermission):
+		return errNoPermission
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("there is no such file")
 	}

@@ -64,6 +64,16 @@ type TimeoutFlags struct {
 	StopTimeout    string `name:"stop-timeout" group:"Time-outs" placeholder:"DURATION" builtin:"10s" help:"Longest wait for tools to end by themselves when a run is stopped."`
 }
 
+// ScheduleFlags say when the agent makes backups, and how it is watched.
+type ScheduleFlags struct {
+	Schedule    string `name:"schedule" group:"Schedule" placeholder:"CRON" builtin:"@daily" help:"When backups are due: a cron expression of five fields, for example \"30 2 * * *\", or @hourly, @daily, @weekly, @monthly."`
+	Timezone    string `name:"timezone" group:"Schedule" placeholder:"ZONE" builtin:"the system's" help:"Time zone of the schedule, for example Europe/Paris."`
+	RandomDelay string `name:"random-delay" group:"Schedule" placeholder:"DURATION" builtin:"0s" help:"Longest random delay of each backup that is due, so that many hosts do not start at once."`
+	Listen      string `name:"listen" group:"Status" placeholder:"ADDRESS" builtin:"none; the socket of systemd is always served" help:"Where else the status page is served: host:port, or the absolute path of a unix socket."`
+	PingURL     Secret `name:"ping-url" group:"Status" placeholder:"URL" help:"URL that is told of each run: URL/start, URL when it was proved, URL/fail when it failed. For a dead man's switch."`
+	PingURLFile string `name:"ping-url-file" group:"Status" placeholder:"FILE" help:"File that holds the URL to tell of each run."`
+}
+
 // Flags is every flag there is. What a command does not offer stays zero, which means "not given".
 type Flags struct {
 	CommonFlags
@@ -73,4 +83,5 @@ type Flags struct {
 	OpenFlags
 	TrustFlags
 	TimeoutFlags
+	ScheduleFlags
 }

@@ -26,6 +26,7 @@ type setup struct {
 	files   map[string]string
 	need    Need
 	socket  string // what stands for PostgreSQL's socket folder
+	options Loader
 }
 
 // load returns what Load does, and the folder.
@@ -63,6 +64,7 @@ func (s setup) load(t *testing.T) (*Config, string, error) {
 	}
 	l := newLoader(s.need)
 	l.pgSocket = s.socket
+	l.options = s.options
 	c, err := l.load(s.name, s.flags, environ)
 	return c, folder, err
 }

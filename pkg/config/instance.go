@@ -56,7 +56,7 @@ func (l *loader) findInstance(name string) {
 	}
 	l.config.Instance = name
 	path := l.envPath(name)
-	content, ok := l.readSettingsFile(path)
+	content, ok := l.readSettingsFile(path, l.options.FileWasRead)
 	if ok {
 		l.readEnvFile(path, content)
 	}
@@ -84,12 +84,12 @@ func (l *loader) envPath(name string) string {
 }
 
 // readSettingsFile reads a file that may be missing. A file that is there and cannot be read is a problem: what
-// somebody set in it must not silently not apply.
-func (l *loader) readSettingsFile(path string) ([]byte, bool) {
+// somebody set in it must not silently not apply; but wasRead says that it was applied already.
+func (l *loader) readSettingsFile(path string, wasRead bool) ([]byte, bool) {
 	info, err := os.Stat(path)
 	if err != nil {
 		l.looked = append(l.looked, fmt.Sprintf("%s (%s)", path, fileError(err)))
-		if errors.Is(err, fs.ErrPermission) {
+		if errors.Is(err, fs.ErrPermission) && !wasRead {
 			l.warn("%s: %s; if it exists, it does not apply", path, fileError(err))
 		}
 		return nil, false
@@ -99,6 +99,9 @@ func (l *loader) readSettingsFile(path string) ([]byte, bool) {
 		return nil, false
 	}
 	content, worldReadable, err := readFile(path)
+	if wasRead && errors.Is(err, errNoPermission) {
+		return nil, false
+	}
 	if err != nil {
 		l.problem("%s: %s", path, fileError(err))
 		return nil, false

@@ -12,6 +12,7 @@ const (
 	fromFlags origin = iota
 	fromEnvironment
 	fromEnvFile
+	fromCredentials
 	fromJSON
 	origins
 )
@@ -62,7 +63,7 @@ func (l *loader) readFlags(flags Flags) {
 	for _, s := range l.settings {
 		l.layers.put(fromFlags, s.Variable, s.Flag, s.texts(flags)...)
 	}
-	for _, variable := range []string{varDBPassword, varAPIKey} {
+	for _, variable := range []string{varDBPassword, varAPIKey, varPingURL} {
 		if g, ok := l.layers[fromFlags][variable]; ok {
 			l.warn("%s as a flag is visible to every user of this machine in ps: use %s-file, %s or %s in the env file",
 				g.source, g.source, variable+fileSuffix, variable)

@@ -19,6 +19,7 @@ const (
 
 // loader gathers the settings of one Load, and all there is to say about them.
 type loader struct {
+	options   Loader
 	settings  []Setting
 	layers    layers
 	need      Need
@@ -38,7 +39,24 @@ type loader struct {
 // The name may be empty: it is then the database's name, when that can be one. All that is wrong is
 // reported at once, in an *Error.
 func Load(name string, flags Flags, environ []string, need Need) (*Config, error) {
+	return Loader{}.Load(name, flags, environ, need)
+}
+
+// Loader is Load for a process that is more than the instance's own. Its zero value is Load.
+type Loader struct {
+	// Credential returns the path of an instance's credential, such as "db-password", and "" when there is none.
+	// nil looks in $CREDENTIALS_DIRECTORY, where systemd puts them: see CredentialName.
+	Credential func(instance, name string) string
+
+	// FileWasRead says that NAME.env was read already, into the environment, by systemd: that this process may not
+	// read it is as it should be.
+	FileWasRead bool
+}
+
+// Load is the function Load with what the Loader says.
+func (o Loader) Load(name string, flags Flags, environ []string, need Need) (*Config, error) {
 	l := newLoader(need)
+	l.options = o
 	if info, err := os.Stat(defaultPGSocket); err == nil && info.IsDir() {
 		l.pgSocket = defaultPGSocket
 	}
@@ -58,10 +76,11 @@ func (l *loader) load(name string, flags Flags, environ []string) (*Config, erro
 	l.looked = []string{"flags", "the environment"}
 	l.findConfigDirectory()
 	jsonPath := filepath.Join(l.config.ConfigDirectory, "config.json")
-	if content, ok := l.readSettingsFile(jsonPath); ok {
+	if content, ok := l.readSettingsFile(jsonPath, false); ok {
 		l.readJSON(jsonPath, content)
 	}
 	l.findInstance(name)
+	l.findCredentials()
 	l.resolve()
 	l.config.Environ = l.environ
 	l.config.Warnings = l.warnings
@@ -84,6 +103,9 @@ func (l *loader) resolve() {
 	l.resolveTrust()
 	if l.needs(needStorage) {
 		l.resolveStorage()
+	}
+	if l.needs(NeedSchedule) {
+		l.resolveAgent()
 	}
 	if l.needs(NeedDatabase) {
 		l.resolveDatabase()

@@ -45,6 +45,13 @@ func TestWrongValues(t *testing.T) {
 		{varLockTimeout, "5min", "write 30s, 5m or 1h30m"},
 		{varStallTimeout, "0s", "without an end"},
 		{varStopTimeout, "-1s", "without an end"},
+		{varTimezone, "Europe/Pairs", "use a name such as Europe/Paris"},
+		{varRandomDelay, "10", "write 10m or 1h"},
+		{varRandomDelay, "-1m", "write 10m or 1h"},
+		{varListen, "9480", "use host:port"},
+		{varListen, "localhost:", "use host:port"},
+		{varPingURL, "ftp://hunter2/x", "use https://host/path"},
+		{varPingURL, "hunter2", "use https://host/path"},
 		{varTrust, "hunter", "is not a verifier key"},
 		{varAPIKey, "hunter2", "the service mode does not exist in this version yet; set DBACKED_STORAGE"},
 		{"DBACKED_APIKEY_FILE", "/x", "the service mode does not exist in this version yet; set DBACKED_STORAGE"},
@@ -62,7 +69,7 @@ func TestWrongValues(t *testing.T) {
 		{varDBPassword + fileSuffix, "/nonexistent", "/nonexistent: there is no such file"},
 	} {
 		environ := with(minimal(t), test.variable, test.value)
-		got := problems(t, setup{need: all | WantPrivateKey, environ: environ})
+		got := problems(t, setup{need: all | WantPrivateKey | NeedSchedule, environ: environ})
 		wantOne(t, got, newLoader(0).setting(test.variable).String()+", set in the environment: ", test.says)
 		if text := strings.Join(got, "\n"); len(got) != 1 || strings.Contains(text, "hunter2") || strings.Contains(text, "\x1b") {
 			t.Errorf("%s=%s: %q", test.variable, test.value, got)
@@ -86,9 +93,16 @@ func TestRightValues(t *testing.T) {
 		{varStorage, "file://localhost/a/../b", "file:///b", func(c *Config) string { return c.Storage.String() }},
 		{varCompression, "none", "none", func(c *Config) string { return c.Compression }},
 		{varCompression, "zstd:1", "zstd:1", func(c *Config) string { return c.Compression }},
+		{varSchedule, "", "@daily", func(c *Config) string { return c.Agent.Schedule }},
+		{varTimezone, "", "Local", func(c *Config) string { return c.Agent.Zone.String() }},
+		{varTimezone, "Europe/Paris", "Europe/Paris", func(c *Config) string { return c.Agent.Zone.String() }},
+		{varRandomDelay, "10m", "10m0s", func(c *Config) string { return c.Agent.RandomDelay.String() }},
+		{varListen, "[::1]:9480", "[::1]:9480", func(c *Config) string { return c.Agent.Listen }},
+		{varListen, "/run/x/../y.sock", "/run/y.sock", func(c *Config) string { return c.Agent.Listen }},
+		{varPingURL, "https://hc.example.org/u-u-i-d", "https://hc.example.org/u-u-i-d", func(c *Config) string { return c.Agent.PingURL.Reveal() }},
 		{varDBPassword, "", "", func(c *Config) string { return c.Database.Password.Reveal() }},
 	} {
-		c := mustLoad(t, setup{need: all, environ: with(minimal(t), test.variable, test.value)})
+		c := mustLoad(t, setup{need: all | NeedSchedule, environ: with(minimal(t), test.variable, test.value)})
 		if got := test.got(c); got != test.want {
 			t.Errorf("%s=%s: got %q, want %q", test.variable, test.value, got, test.want)
 		}

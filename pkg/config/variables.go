@@ -28,6 +28,11 @@ const (
 	varLockTimeout     = "DBACKED_LOCK_TIMEOUT"
 	varStallTimeout    = "DBACKED_STALL_TIMEOUT"
 	varStopTimeout     = "DBACKED_STOP_TIMEOUT"
+	varSchedule        = "DBACKED_SCHEDULE"
+	varTimezone        = "DBACKED_TIMEZONE"
+	varRandomDelay     = "DBACKED_RANDOM_DELAY"
+	varListen          = "DBACKED_LISTEN"
+	varPingURL         = "DBACKED_PING_URL"
 
 	// fileSuffix makes the variable of a secret the one of the file that holds it.
 	fileSuffix = "_FILE"
