@@ -92,6 +92,29 @@ func List(ctx context.Context, store storage.Store, instance string, trust Trust
 	return entries, nil
 }
 
+// Recent returns the manifests of the newest backups whose origin is proved, the
+// newest first, at most n. It reads no more manifests than it must.
+func Recent(ctx context.Context, store storage.Store, instance string, trust Trust, n int) ([]*Manifest, error) {
+	complete, _, err := scan(ctx, store, instance)
+	if err != nil {
+		return nil, err
+	}
+	var proved []*Manifest
+	for _, id := range complete {
+		if len(proved) == n {
+			break
+		}
+		e, err := Load(ctx, store, instance, id, trust)
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		if err == nil && e.Proof == nil {
+			proved = append(proved, e.Manifest)
+		}
+	}
+	return proved, nil
+}
+
 // Newest is the id of the newest backup of an instance, "" if there is none.
 func Newest(ctx context.Context, store storage.Store, instance string) (string, error) {
 	complete, _, err := scan(ctx, store, instance)

@@ -44,6 +44,31 @@ func TestCommitAndList(t *testing.T) {
 	}
 }
 
+// TestRecent leaves out what is not proved, and reads no more than it is asked for.
+func TestRecent(t *testing.T) {
+	s, dir := store(t)
+	by, trust := signer(t)
+	other, _ := signer(t)
+	const id0, id3 = "20261121T215643Z-000000", "20261124T215643Z-000003"
+	for _, id := range []string{id0, id1, id2} {
+		backUp(t, s, id, by)
+	}
+	backUp(t, s, id3, other)
+	rewrite(t, dir, "mydb/"+id0+"/manifest", replaced("dbacked", "garbage"))
+	for n, want := range [][]string{nil, {id2}, {id2, id1}, {id2, id1}} {
+		var got []string
+		for _, m := range must[[]*Manifest](t)(Recent(t.Context(), s, "mydb", trust, n)) {
+			got = append(got, m.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d of them (-want +got):\n%s", n, diff)
+		}
+	}
+	if got := must[[]*Manifest](t)(Recent(t.Context(), broken{s, "mydb/" + id0 + "/manifest", errors.New("read too much")}, "mydb", trust, 2)); len(got) != 2 {
+		t.Errorf("%d of two", len(got))
+	}
+}
+
 func TestCommitOnlyOnce(t *testing.T) {
 	s, _ := store(t)
 	by, trust := signer(t)
