@@ -33,7 +33,9 @@ func NewNotifier(environ []string) *Notifier {
 	if !strings.HasPrefix(n.socket, "/") && !strings.HasPrefix(n.socket, "@") {
 		n.socket = "" // not of this machine
 	}
-	n.watchdog = watchdogInterval(environ)
+	if n.Active() {
+		n.watchdog = watchdogInterval(environ)
+	}
 	return n
 }
 
