@@ -80,6 +80,14 @@ func (p *Progress) Snapshot() Snapshot {
 	return s
 }
 
+// Set shows what another process counts.
+func (p *Progress) Set(s Snapshot) {
+	p.enter(s.Stage)
+	p.plain.Store(s.Plain)
+	p.stored.Store(s.Stored)
+	p.total.Store(s.Total)
+}
+
 func (p *Progress) enter(stage string) {
 	if p != nil {
 		p.stage.Store(&stage)

@@ -1,0 +1,210 @@
+// Package agent is the long life of dbacked: it makes a backup whenever one is
+// due, tells systemd and people how it goes, and stops cleanly.
+//
+// What is due follows from the store alone: from the start of the newest proved
+// backup there. So a reboot or a missed night catches up, and nothing that the
+// agent remembers can be lost. What it does remember (the last runs, for the
+// page) is for people.
+//
+// A store or a database that is away never ends the agent: the run fails, is
+// tried again after a growing delay, and [Status] says so.
+//
+//	a := agent.New(agent.Options{…})
+//	go func() { _ = agent.NewServer(agent.NewHandler(a)).Serve(listener) }()
+//	err := a.Run(ctx) // until ctx ends, or ErrDrained after Drain
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dbacked/dbacked/pkg/pipeline"
+	"github.com/dbacked/dbacked/pkg/scheduler"
+)
+
+// Errors of an agent.
+var (
+	// ErrDrained is what Run returns after Drain: the run at hand was finished.
+	ErrDrained = errors.New("drained")
+	// ErrStopping says that no backup can be asked for any more.
+	ErrStopping = errors.New("the agent is stopping: ask again when it is back")
+	// ErrStuck ends a run whose stage shows no progress within its limit.
+	ErrStuck = errors.New("no progress")
+)
+
+// skew is how far ahead another host's clock may be.
+const skew = time.Hour
+
+// Notifier is told how the agent is: systemd, or nobody. It is called from
+// several goroutines.
+type Notifier interface {
+	Status(text string)
+	Watchdog()
+	WatchdogInterval() time.Duration // that may pass between two calls of Watchdog; 0: none are wanted
+}
+
+// Store is where the backups lie.
+type Store interface {
+	// History returns the newest proved backups, the newest first, at most n.
+	History(ctx context.Context, n int) ([]Backup, error)
+}
+
+// Options is what an agent needs. All fields must be set unless they say
+// otherwise.
+type Options struct {
+	Instance string
+	Version  string // of the program
+	Storage  string // as people know it, without secrets
+
+	Schedule    *scheduler.Schedule
+	Timezone    string
+	RandomDelay time.Duration
+
+	Store Store
+	// Backup makes one backup, under the lock, and counts in progress. Its error
+	// is a *pipeline.StageError.
+	Backup func(ctx context.Context, progress *pipeline.Progress) (Backup, error)
+	// Held says that an error means that another run holds the lock.
+	Held func(error) bool
+	// StageLimit is how long a stage may show no progress.
+	StageLimit func(stage string) time.Duration
+
+	Notifier Notifier
+	Ping     Pinger // may be nil
+	RunsFile string // where the last runs are remembered; empty: nowhere
+	Log      *zap.Logger
+}
+
+// Agent makes backups of one instance.
+type Agent struct {
+	options  Options
+	requests chan struct{}
+
+	mu    sync.Mutex
+	state state
+
+	drain context.CancelCauseFunc // ends the loop, but no run
+}
+
+// New returns an agent that does nothing before Run.
+func New(o Options) *Agent {
+	a := &Agent{options: o, requests: make(chan struct{}, 1), drain: func(error) {}}
+	a.state = newState(time.Now(), os.Getpid())
+	return a
+}
+
+// Run makes backups until ctx ends, which also ends the run at hand, or until
+// Drain. It returns the cause.
+func (a *Agent) Run(ctx context.Context) error {
+	a.recall()
+	looping, drain := context.WithCancelCause(ctx)
+	defer drain(nil)
+	a.mu.Lock()
+	a.drain = drain
+	if a.state.draining {
+		drain(ErrDrained)
+	}
+	a.mu.Unlock()
+
+	var watching sync.WaitGroup
+	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	watching.Go(func() { a.watch(watched) })
+	defer watching.Wait()
+	defer stopWatching()
+
+	loop := &scheduler.Loop{
+		Schedule: a.options.Schedule, RandomDelay: a.options.RandomDelay, Seed: a.options.Instance,
+		Newest: a.newest,
+		// A run outlives a loop that drains, so its context is not the loop's.
+		Backup:   func(_ context.Context, reason scheduler.Reason) error { return a.run(ctx, string(reason)) },
+		Requests: a.requests,
+		Planned:  a.planned,
+		Beat:     a.beat,
+	}
+	err := loop.Run(looping)
+	a.stopping()
+	return err
+}
+
+// Request asks for a backup now, and returns the number of the run that makes
+// it: of the one at hand, if there is one.
+func (a *Agent) Request() (uint64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state.draining || a.state.stopping {
+		return 0, ErrStopping
+	}
+	if a.state.running != nil {
+		return a.state.running.number, nil
+	}
+	select {
+	case a.requests <- struct{}{}:
+	default: // asked for already
+	}
+	return a.state.number + 1, nil
+}
+
+// Drain makes Run finish the run at hand, if there is one, and return
+// ErrDrained.
+func (a *Agent) Drain() {
+	a.mu.Lock()
+	a.state.draining = true
+	drain := a.drain
+	a.mu.Unlock()
+	drain(ErrDrained)
+	a.tell()
+}
+
+func (a *Agent) stopping() {
+	a.mu.Lock()
+	a.state.stopping = true
+	a.mu.Unlock()
+	a.tell()
+}
+
+// newest reads the store, for the loop and for the page.
+func (a *Agent) newest(ctx context.Context) (time.Time, error) {
+	history, err := a.options.Store.History(ctx, maxRuns)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the backups in %s: %w", a.options.Storage, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state.read(history)
+	// A clock that was wrong once must not end the backups until it is right.
+	for _, b := range history {
+		if !b.Started.After(time.Now().Add(skew)) {
+			return b.Started, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
+// planned is told when the loop means to run next.
+func (a *Agent) planned(p scheduler.Plan) {
+	a.mu.Lock()
+	before := a.state.away
+	a.state.plan(p)
+	now := a.state.away
+	a.mu.Unlock()
+	switch {
+	case now != "" && before == "":
+		a.options.Log.Warn("waiting", zap.String("event", "waiting"), zap.Error(p.Err), zap.Time("next", p.At))
+	case now == "" && before != "":
+		a.options.Log.Info("the backups can be read again", zap.String("event", "recovered"))
+	}
+	a.tell()
+}
+
+func (a *Agent) beat() {
+	a.mu.Lock()
+	a.state.turned = time.Now()
+	a.mu.Unlock()
+	a.tell()
+}

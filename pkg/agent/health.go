@@ -1,0 +1,30 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+)
+
+// overdueGrace is how late a backup may begin.
+const overdueGrace = 15 * time.Minute
+
+// problem says why the newest proved backup is not what it should be; empty
+// when all is well.
+func (s *state) problem(o *Options, now time.Time) string {
+	switch {
+	case s.failure != "":
+		return "the last backup failed: " + s.failure
+	case s.away != "":
+		return s.away
+	case !s.known:
+		return "the backups in " + o.Storage + " have not been read yet"
+	case len(s.history) == 0:
+		return "there is no backup yet"
+	}
+	newest := s.history[0].Started
+	due := o.Schedule.Latest(now.Add(-o.RandomDelay - overdueGrace))
+	if due.IsZero() || !newest.Before(due) || s.running != nil {
+		return ""
+	}
+	return fmt.Sprintf("the newest backup is of %s, and one was due at %s", newest.Local().Format(time.DateTime), due.Local().Format(time.DateTime))
+}

@@ -1,0 +1,152 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/pipeline"
+	"github.com/dbacked/dbacked/pkg/scheduler"
+)
+
+// maxRuns is how many of the last runs are shown.
+const maxRuns = 30
+
+// state is what an agent knows of itself. The agent's mutex guards it.
+type state struct {
+	since  time.Time
+	pid    int
+	turned time.Time // when the loop turned last
+
+	known   bool // the store was read at least once
+	history []Backup
+	away    string // why the store could not be read
+
+	next    time.Time
+	reason  string
+	number  uint64 // of the last run that began
+	running *running
+	runs    []Run  // that this agent remembers, newest first
+	ended   string // how the last run ended: its error, empty after a good one
+	failure string // why the last run that had the lock failed; empty after a good one
+
+	draining, stopping bool
+
+	attempts, successes, lockWaits uint64
+	failures                       map[string]uint64
+}
+
+// running is the run at hand.
+type running struct {
+	number   uint64
+	reason   string
+	started  time.Time
+	progress *pipeline.Progress
+	pace     pace
+}
+
+func newState(now time.Time, pid int) state {
+	return state{since: now, pid: pid, turned: now, failures: map[string]uint64{}}
+}
+
+// read takes what the store holds.
+func (s *state) read(history []Backup) {
+	s.known, s.history = true, history
+}
+
+// plan takes when the next run is meant to be.
+func (s *state) plan(p scheduler.Plan) {
+	s.next, s.reason = p.At, string(p.Reason)
+	s.away = ""
+	if p.Err != nil && p.Err.Error() != s.ended {
+		s.away = p.Err.Error()
+	}
+}
+
+// begin counts a new run.
+func (s *state) begin(reason string, progress *pipeline.Progress, now time.Time) *running {
+	s.number++
+	s.attempts++
+	s.running = &running{number: s.number, reason: reason, started: now, progress: progress}
+	s.running.pace.moved(progress.Snapshot(), now)
+	return s.running
+}
+
+// end takes a run that is over.
+func (s *state) end(r Run, held bool) {
+	s.running = nil
+	s.ended = r.Error
+	s.runs = slices.Insert(s.runs, 0, r)
+	s.runs = s.runs[:min(len(s.runs), maxRuns)]
+	switch {
+	case r.Error == "":
+		s.successes++
+		s.failure = ""
+	case held: // the other run makes the backup
+		s.lockWaits++
+	default:
+		s.failures[r.Stage]++
+		s.failure = r.Error
+	}
+}
+
+// Status returns what the agent is doing now.
+func (a *Agent) Status() Status {
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, o := &a.state, &a.options
+	out := Status{
+		Version: StatusVersion, Instance: o.Instance, AgentVersion: o.Version, PID: s.pid, Since: s.since.UTC(),
+		State: s.name(), Storage: o.Storage, Schedule: o.Schedule.String(), Timezone: o.Timezone,
+		Runs: s.lastRuns(), Attempts: s.attempts, Successes: s.successes, LockWaits: s.lockWaits, Failures: maps.Clone(s.failures),
+	}
+	out.Problem = s.problem(o, now)
+	out.Healthy = out.Problem == ""
+	if !s.next.IsZero() && !s.draining && !s.stopping {
+		next := s.next.UTC()
+		out.Next, out.Reason = &next, s.reason
+	}
+	if len(s.history) > 0 {
+		newest := s.history[0]
+		out.Newest = &newest
+	}
+	if r := s.running; r != nil {
+		p := r.progress.Snapshot()
+		out.Running = &Running{
+			Number: r.number, Reason: r.reason, Started: r.started.UTC(), Stage: p.Stage,
+			PlainBytes: p.Plain, StoredBytes: p.Stored, BytesPerSecond: r.pace.rate(),
+		}
+	}
+	return out
+}
+
+func (s *state) name() string {
+	switch {
+	case s.stopping:
+		return StateStopping
+	case s.draining:
+		return StateDraining
+	case s.running != nil:
+		return StateRunning
+	case s.failure != "" || s.away != "":
+		return StateRetrying
+	case !s.known:
+		return StateStarting
+	}
+	return StateIdle
+}
+
+// lastRuns joins the runs that are remembered with the backups in the store of
+// which there is no memory: others made them, or the memory was lost.
+func (s *state) lastRuns() []Run {
+	all := append([]Run{}, s.runs...)
+	for _, b := range s.history {
+		if slices.ContainsFunc(s.runs, func(r Run) bool { return r.Backup == b.ID }) {
+			continue
+		}
+		all = append(all, Run{Started: b.Started, Finished: b.Finished, Backup: b.ID, PlainBytes: b.PlainBytes, StoredBytes: b.StoredBytes})
+	}
+	slices.SortStableFunc(all, func(a, b Run) int { return b.Started.Compare(a.Started) })
+	return all[:min(len(all), maxRuns)]
+}
