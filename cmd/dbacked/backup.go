@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +22,7 @@ import (
 type backupCommand struct {
 	Name string `arg:"" optional:"" help:"The instance, as in /etc/dbacked/NAME.env."`
 	JSON bool   `name:"json" help:"Print the backup's manifest as JSON instead of its id."`
+	Here bool   `name:"here" help:"Make the backup in this process, also when an agent of the instance runs."`
 
 	config.CommonFlags
 	config.DatabaseFlags
@@ -32,23 +36,42 @@ func (*backupCommand) Help() string {
 	return `The id of the new backup is printed when it was proved: the dump was complete, every file was stored
 whole and its manifest was written. After any failure nothing of it stays.
 
+When an agent of the instance runs, it makes the backup, and this command follows; with --here, or with
+any setting given as a flag, this process does.
+
 Examples:
   dbacked backup shop
   dbacked backup --db-type pg --db-username backup --db-name shop --public-key public.pem --storage file:///srv/backups --state-directory ~/.dbacked`
 }
 
-func (b *backupCommand) Run(ctx context.Context, a *app) error {
-	c, err := a.load(b.Name, config.Flags{
+func (b *backupCommand) flags() config.Flags {
+	return config.Flags{
 		CommonFlags: b.CommonFlags, DatabaseFlags: b.DatabaseFlags, StorageFlags: b.StorageFlags,
 		SealFlags: b.SealFlags, TimeoutFlags: b.TimeoutFlags,
-	}, config.NeedDatabase|config.NeedPublicKey|config.NeedStorage)
+	}
+}
+
+func (b *backupCommand) Run(ctx context.Context, a *app) error {
+	if b.Name != "" && !b.Here && reflect.ValueOf(b.flags()).IsZero() {
+		err := b.askAgent(ctx, a, newRunningAgent(runDirectory, b.Name))
+		if !errors.Is(err, errNotRunning) {
+			return err
+		}
+	}
+	return b.here(ctx, a)
+}
+
+// here makes the backup in this process.
+func (b *backupCommand) here(ctx context.Context, a *app) error {
+	c, err := a.load(b.Name, b.flags(), config.NeedDatabase|config.NeedPublicKey|config.NeedStorage)
 	if err != nil {
 		return err
 	}
-	run, err := a.newBackup(c)
+	run, closeStore, err := a.newBackup(c, a.logger())
 	if err != nil {
 		return err
 	}
+	defer closeStore()
 	start := time.Now()
 	var m *catalog.Manifest
 	err = a.follow(ctx, run.Progress, func() (err error) {
@@ -63,55 +86,103 @@ func (b *backupCommand) Run(ctx context.Context, a *app) error {
 	if err := catalog.WriteLast(c.StateDirectory, m.ID); err != nil {
 		a.warn("the id of this backup could not be remembered: " + err.Error())
 	}
+	return b.print(a, m)
+}
+
+func (b *backupCommand) print(a *app, m *catalog.Manifest) error {
 	if b.JSON {
 		return json.NewEncoder(a.out).Encode(m)
 	}
-	_, err = fmt.Fprintln(a.out, m.ID)
+	_, err := fmt.Fprintln(a.out, m.ID)
 	return err
 }
 
-// newBackup wires the stages of a backup.
-func (a *app) newBackup(c *config.Config) (*pipeline.Backup, error) {
-	log := a.logger()
+// printID is print for a backup that an agent made.
+func (b *backupCommand) printID(ctx context.Context, a *app, id string) error {
+	if !b.JSON {
+		return b.print(a, &catalog.Manifest{ID: id})
+	}
+	c, err := a.load(b.Name, b.flags(), config.NeedStorage)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	t, err := trust(c)
+	if err != nil {
+		return err
+	}
+	e, err := catalog.Load(ctx, store, c.Instance, id, t)
+	if err == nil {
+		err = e.Proof
+	}
+	if err != nil {
+		return err
+	}
+	return b.print(a, e.Manifest)
+}
+
+// newBackup wires the stages of a backup. The function lets go of the store.
+func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, func(), error) {
 	db := openDatabase(c, log)
-	if err := db.CheckOptions(); err != nil {
-		return nil, configError(c, "%v", err)
-	}
-	keys, err := recipients(c)
+	sealing, err := a.newSealing(c, db)
 	if err != nil {
-		return nil, err
-	}
-	spec, err := compress.ParseSpec(c.Compression)
-	if err != nil {
-		return nil, configError(c, "DBACKED_COMPRESSION: %v", err)
-	}
-	store, err := makeStore(c)
-	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	signer, err := catalog.LoadOrCreateSigner(c.StateDirectory)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	agentID, err := agentID(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	store, err := makeStore(c)
+	if err != nil {
+		return nil, nil, err
 	}
 	run := &pipeline.Backup{
 		Store: store, Locker: lockFile(c), Instance: c.Instance, Signer: signer,
 		Describe: describe(db), Streams: streams(db, log),
-		Recipients: keys, Compression: spec, StallTimeout: c.Timeouts.Stall,
+		Recipients: sealing.recipients, Format: sealing.format, Compression: sealing.compression, StallTimeout: c.Timeouts.Stall,
 		AgentID: agentID, AgentVersion: version, Progress: new(pipeline.Progress), Log: log,
 	}
-	if c.Format == config.FormatLegacy {
-		if len(keys) != 1 {
-			return nil, configError(c, "the legacy format takes exactly one public key, and %d are given", len(keys))
-		}
-		run.Format = encryptor.Legacy
-		run.Compression = compress.Spec{Algorithm: "gzip"}
+	if sealing.format == encryptor.Legacy {
 		run.Streams = run.Streams[1:] // the former agent knows one file, the dump
 	}
-	return run, nil
+	return run, func() { _ = store.Close() }, nil
+}
+
+// sealing is how files are written.
+type sealing struct {
+	recipients  []*rsa.PublicKey
+	format      encryptor.Format
+	compression compress.Spec
+}
+
+// newSealing checks all of the configuration that needs neither a server nor a
+// store.
+func (a *app) newSealing(c *config.Config, db database) (s sealing, err error) {
+	if err := db.CheckOptions(); err != nil {
+		return s, configError(c, "%v", err)
+	}
+	if s.recipients, err = recipients(c); err != nil {
+		return s, err
+	}
+	if s.compression, err = compress.ParseSpec(c.Compression); err != nil {
+		return s, configError(c, "DBACKED_COMPRESSION: %v", err)
+	}
+	if c.Format != config.FormatLegacy {
+		return s, nil
+	}
+	if len(s.recipients) != 1 {
+		return s, configError(c, "the legacy format takes exactly one public key, and %d are given", len(s.recipients))
+	}
+	s.format, s.compression = encryptor.Legacy, compress.Spec{Algorithm: compress.Gzip}
+	return s, nil
 }
 
 func describe(db database) func(context.Context, *catalog.Manifest) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"github.com/dbacked/dbacked/pkg/agent"
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dumper"
@@ -21,7 +22,7 @@ const (
 	exitDamaged     = 65  // a backup is damaged, cut, or not for this key
 	exitNotFound    = 66  // no such backup
 	exitRefused     = 73  // refused in order not to lose data
-	exitHeld        = 75  // another run of this instance holds the lock
+	exitAgain       = 75  // another run holds the lock, or the agent was told to end after its run
 	exitOrigin      = 77  // a backup's origin is not proved
 	exitConfig      = 78  // the configuration is wrong or incomplete
 	exitInterrupted = 130 // by a signal
@@ -49,7 +50,8 @@ func exitStatus(err error) int {
 		{as[*usageError], exitUsage},
 		{as[*config.Error], exitConfig},
 		{as[*refusedError], exitRefused},
-		{is(locker.ErrHeld), exitHeld},
+		{is(locker.ErrHeld), exitAgain},
+		{is(agent.ErrDrained), exitAgain},
 		{is(catalog.ErrUnproved), exitOrigin},
 		{is(catalog.ErrNoBackup), exitNotFound},
 		{is(pipeline.ErrDiffers), exitDamaged},

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/encryptor"
@@ -15,6 +17,8 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, &usage):
 		return "dbacked --help shows the commands, dbacked COMMAND --help what one takes, with examples"
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		return "this user lacks the rights: sudo dbacked …"
 	case errors.Is(err, catalog.ErrUnproved):
 		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); dbacked restore --accept-unproved-origin goes on without"
 	case errors.Is(err, locker.ErrHeld):

@@ -205,7 +205,7 @@ func TestTwoAtOnce(t *testing.T) {
 		first := b.start(nil, "backup", "shop")
 		first.reached(b.path("here"))
 		for _, args := range [][]string{{"backup", "shop"}, {"remove", "shop", good, "-y"}} {
-			b.run(args...).ends(exitHeld, "another", fmt.Sprintf("process %d", first.cmd.Process.Pid), "hint: ")
+			b.run(args...).ends(exitAgain, "another", fmt.Sprintf("process %d", first.cmd.Process.Pid), "hint: ")
 		}
 		b.run("list", "shop").ok().says(good)
 		b.run("verify", "shop").ok().says("ok")

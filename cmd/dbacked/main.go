@@ -21,6 +21,7 @@ var version = "0.0.0-dev"
 // commands is the command line.
 type commands struct {
 	Backup  backupCommand  `cmd:"" help:"Make one backup now."`
+	Agent   agentCommand   `cmd:"" aliases:"start-agent" help:"Make backups whenever they are due, for ever."`
 	Restore restoreCommand `cmd:"" help:"Bring a backup back into a database."`
 	List    listCommand    `cmd:"" help:"List the backups that exist."`
 	Verify  verifyCommand  `cmd:"" help:"Read a backup back and compare it with its manifest."`
@@ -39,7 +40,7 @@ func main() { os.Exit(start()) }
 
 // start runs the program that this process is, and returns its exit status.
 func start() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return run(ctx, os.Args[1:], newScreen(os.Stdin, os.Stdout, os.Stderr), os.Environ())
 }
@@ -47,24 +48,27 @@ func start() int {
 // run is the whole program but for the process around it; it returns the exit
 // status.
 func run(ctx context.Context, args []string, s *screen, environ []string) int {
-	err := dispatch(ctx, args, s, environ)
+	a := &app{screen: s, environ: environ}
+	err := dispatch(ctx, args, a)
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
 	}
-	s.fail(err)
+	if !a.reported {
+		s.fail(err)
+	}
 	return exitStatus(err)
 }
 
-func dispatch(ctx context.Context, args []string, s *screen, environ []string) error {
+func dispatch(ctx context.Context, args []string, a *app) error {
 	var c commands
 	helped := false
 	parser, err := kong.New(&c,
 		kong.Name("dbacked"),
 		kong.Description(description),
-		kong.Writers(s.out, s.err),
+		kong.Writers(a.out, a.err),
 		kong.Exit(func(int) { helped = true }), // called after --help; the process ends in main
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(describeFlag(config.Settings())),
@@ -82,14 +86,25 @@ func dispatch(ctx context.Context, args []string, s *screen, environ []string) e
 	if err != nil {
 		return &usageError{err}
 	}
+	if parsed.Selected().Name != "agent" { // to which it says to check again
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return parsed.Run(&app{screen: s, environ: environ})
+	return parsed.Run(a)
 }
 
 // app is what every command gets.
 type app struct {
 	*screen
 	environ []string
+
+	runAs string     // the user to act as; empty: the instance's
+	held  []*os.File // kept open until the end
+
+	logged   bool // errors go to a log and not to a screen
+	reported bool // the error that ends the command was told already
 }
 
 // describeFlag adds a setting's default and its variable to the help of its

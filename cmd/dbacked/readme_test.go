@@ -63,7 +63,7 @@ func TestReadmeHasEveryCommand(t *testing.T) {
 func TestReadmeHasEveryExitStatus(t *testing.T) {
 	text := readme(t)
 	for _, status := range []int{
-		exitOK, exitFailure, exitUsage, exitDamaged, exitNotFound, exitRefused, exitHeld, exitOrigin, exitConfig, exitInterrupted,
+		exitOK, exitFailure, exitUsage, exitDamaged, exitNotFound, exitRefused, exitAgain, exitOrigin, exitConfig, exitInterrupted,
 	} {
 		if !strings.Contains(text, fmt.Sprintf("\n| %d | ", status)) {
 			t.Errorf("README.md does not explain status %d", status)

@@ -25,6 +25,8 @@ type restoreCommand struct {
 	NoOwner      bool `name:"no-owner" help:"Let everything belong to the user who restores."`
 	NoPrivileges bool `name:"no-privileges" help:"Leave grants out."`
 
+	RunAs string `name:"run-as" placeholder:"USER" help:"User of this machine to act as, and to connect as unless --db-username says otherwise: for peer authentication, as postgres. Only root can."`
+
 	Force                bool `name:"force" help:"Restore into a database that is not empty, replacing what the backup holds too."`
 	AcceptUnprovedOrigin bool `name:"accept-unproved-origin" help:"Restore although nothing proves who made the backup. What it holds is run as SQL."`
 	Yes                  bool `name:"yes" short:"y" help:"Do not ask."`
@@ -44,18 +46,27 @@ another database, host or user than the backup came from.
 
 Examples:
   dbacked restore shop --private-key-path private.pem
+  sudo dbacked restore shop --run-as postgres --create --private-key-path private.pem
   dbacked restore shop 20261122T215643Z-7f3c2a --db-name shop_copy --create
   dbacked restore shop --last-backup --raw-output -y > shop.dump
   dbacked restore --raw-input --db-type pg --db-username postgres --db-name shop --private-key-path private.pem --accept-unproved-origin < 0001.dbacked`
 }
 
 func (r *restoreCommand) Run(ctx context.Context, a *app) error {
+	a.runAs = r.RunAs
+	asPeer := r.RunAs != "" && r.DBUsername == ""
+	if asPeer {
+		r.DBUsername = r.RunAs
+	}
 	c, err := a.load(r.Name, config.Flags{
 		CommonFlags: r.CommonFlags, DatabaseFlags: r.DatabaseFlags, StorageFlags: r.StorageFlags,
 		OpenFlags: r.OpenFlags, TrustFlags: r.TrustFlags, TimeoutFlags: r.TimeoutFlags,
 	}, r.need())
 	if err != nil {
 		return err
+	}
+	if asPeer {
+		c.Database.Password = config.Secret{} // it is another user's
 	}
 	if r.RawInput {
 		return r.fromInput(ctx, a, c)
@@ -116,6 +127,9 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	}
 	if !run.Proved {
 		return nil // who can write one backup could pretend to have seen any
+	}
+	if r.RunAs != "" {
+		return nil // that user cannot write there, and the service remembers its own
 	}
 	if err := catalog.WriteLast(c.StateDirectory, e.ID); err != nil {
 		a.warn("the id of this backup could not be remembered: " + err.Error())

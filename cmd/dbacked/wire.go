@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
@@ -32,16 +31,17 @@ type database interface {
 	Restore(ctx context.Context, r io.Reader, o dumper.RestoreOptions) error
 }
 
-// load reads the configuration and says what is odd about it.
+// load reads the configuration and says what is odd about it. From then on, what
+// root started acts as the user of the instance.
 func (a *app) load(name string, flags config.Flags, need config.Need) (*config.Config, error) {
-	c, err := config.Load(name, flags, a.environ, need)
+	c, err := a.loader().Load(name, flags, a.environ, need)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range c.Warnings {
 		a.warn(w)
 	}
-	return c, nil
+	return c, a.settle(c)
 }
 
 func openDatabase(c *config.Config, log *zap.Logger) database {
@@ -124,15 +124,6 @@ func trust(c *config.Config) (catalog.Trust, error) {
 
 func configError(c *config.Config, format string, args ...any) error {
 	return &config.Error{Instance: c.Instance, Problems: []string{fmt.Sprintf(format, args...)}}
-}
-
-// logger writes what stages have to say as lines for people.
-func (s *screen) logger() *zap.Logger {
-	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{
-		MessageKey: "message", LevelKey: "level", EncodeLevel: zapcore.LowercaseLevelEncoder,
-		ConsoleSeparator: ": ", EncodeDuration: zapcore.StringDurationEncoder,
-	})
-	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(s.err), zapcore.InfoLevel))
 }
 
 // agentID names this installation in manifests: the former agent's id if there

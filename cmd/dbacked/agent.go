@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dbacked/dbacked/pkg/agent"
+	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/locker"
+	"github.com/dbacked/dbacked/pkg/scheduler"
+	"github.com/dbacked/dbacked/pkg/systemd"
+)
+
+type agentCommand struct {
+	Name       string `arg:"" optional:"" help:"The instance, as in /etc/dbacked/NAME.env."`
+	Daemon     bool   `name:"daemon" help:"Detach from the terminal and go on in the background; refused under systemd, which does that itself."`
+	DaemonName string `name:"daemon-name" placeholder:"NAME" help:"With --daemon: a name of its own for this daemon. One of each name runs at a time."`
+	Detached   bool   `name:"detached" hidden:"" help:"This is the process that --daemon left behind."`
+
+	config.CommonFlags
+	config.DatabaseFlags
+	config.StorageFlags
+	config.SealFlags
+	config.TrustFlags
+	config.TimeoutFlags
+	config.ScheduleFlags
+}
+
+// Help shows examples.
+func (*agentCommand) Help() string {
+	return `A backup is made whenever one is due: what is due follows from the newest proved backup in the storage,
+so a night that was missed is caught up. Under systemd: systemctl enable --now dbacked@NAME.
+
+Signals: TERM stops (a run at hand is ended, nothing of it stays); USR1 backs up now; USR2 finishes the run
+at hand and exits with status 75; HUP checks again (what is configured was read at the start: restart for that).
+
+Examples:
+  dbacked agent shop
+  dbacked agent shop --schedule "30 2 * * *" --timezone Europe/Paris --listen 127.0.0.1:9480
+  dbacked start-agent --daemon --daemon-name shop shop`
+}
+
+func (k *agentCommand) flags() config.Flags {
+	return config.Flags{
+		CommonFlags: k.CommonFlags, DatabaseFlags: k.DatabaseFlags, StorageFlags: k.StorageFlags, SealFlags: k.SealFlags,
+		TrustFlags: k.TrustFlags, TimeoutFlags: k.TimeoutFlags, ScheduleFlags: k.ScheduleFlags,
+	}
+}
+
+const agentNeeds = config.NeedDatabase | config.NeedPublicKey | config.NeedStorage | config.NeedSchedule
+
+func (k *agentCommand) Run(ctx context.Context, a *app) error {
+	notifier := systemd.NewNotifier(a.environ)
+	if k.Daemon {
+		return k.detach(ctx, a, notifier.Active())
+	}
+	log, err := a.agentLogger()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Sync() }()
+	err = k.serve(ctx, a, log, notifier)
+	if err != nil && !errors.Is(err, agent.ErrDrained) {
+		a.reported = a.logged // the journal has it: not a second time
+		event := "agent-stopping"
+		if exitStatus(err) == exitConfig {
+			event = "configuration-invalid"
+		}
+		log.Error("the agent ends", zap.String("event", event), zap.Error(err))
+		notifier.Status(err.Error())
+		notifier.Errno(exitStatus(err))
+	}
+	return err
+}
+
+// serve reads the configuration and runs the agent until it is told to stop.
+func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notifier *systemd.Notifier) error {
+	loader := config.Loader{FileWasRead: notifier.Active()}
+	c, err := loader.Load(k.name(), k.flags(), a.environ, agentNeeds)
+	if err != nil {
+		return err
+	}
+	log = log.With(zap.String("instance", c.Instance))
+	for _, w := range c.Warnings {
+		log.Warn(w)
+	}
+	life, err := a.newAgent(c, log, notifier)
+	if err != nil {
+		return err
+	}
+	_, release, err := locker.NewFile(filepath.Join(c.StateDirectory, k.lockName())).Acquire(ctx)
+	if errors.Is(err, locker.ErrHeld) {
+		return fmt.Errorf("an agent of this name runs already: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	closeListeners, err := listen(c, life, checker(a, c), log)
+	if err != nil {
+		return err
+	}
+	defer closeListeners()
+
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer handleSignals(ctx, life, func() { recheck(ctx, a, c, log) })()
+	if k.Detached {
+		announce()
+	}
+	notifier.Ready()
+	log.Info("agent ready", zap.String("event", "agent-ready"), zap.String("version", version),
+		zap.String("schedule", c.Agent.Schedule), zap.String("storage", c.Storage.String()))
+	defer context.AfterFunc(ctx, func() {
+		notifier.Stopping()
+		notifier.ExtendTimeout(c.Timeouts.Stop + stopReserve)
+		log.Info("agent stopping", zap.String("event", "agent-stopping"))
+	})()
+	err = life.Run(ctx)
+	if errors.Is(err, context.Canceled) {
+		return nil // it was told to
+	}
+	return err
+}
+
+// stopReserve is what a stop may take beside the wait for the tools.
+const stopReserve = 15 * time.Second
+
+// name is the instance: what was given, or the daemon's name.
+func (k *agentCommand) name() string {
+	if k.Name == "" {
+		return k.DaemonName
+	}
+	return k.Name
+}
+
+func (k *agentCommand) lockName() string {
+	if k.DaemonName != "" {
+		return "agent-" + k.DaemonName + ".lock"
+	}
+	return "agent.lock"
+}
+
+// newAgent wires an agent.
+func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Notifier) (*agent.Agent, error) {
+	schedule, err := scheduler.Parse(c.Agent.Schedule, c.Agent.Zone)
+	if err != nil {
+		return nil, configError(c, "DBACKED_SCHEDULE (from %s): %v", c.Source("DBACKED_SCHEDULE"), err)
+	}
+	if _, err := a.newSealing(c, openDatabase(c, log)); err != nil {
+		return nil, err
+	}
+	if _, err := trust(c); err != nil {
+		return nil, err
+	}
+	o := agent.Options{
+		Instance: c.Instance, Version: version, Storage: c.Storage.String(),
+		Schedule: schedule, Timezone: c.Agent.Zone.String(), RandomDelay: c.Agent.RandomDelay,
+		Store: agentStore{c}, Backup: a.agentBackup(c, log), Held: is(locker.ErrHeld),
+		StageLimit: stageLimit(c.Timeouts),
+		Notifier:   notifier, RunsFile: filepath.Join(c.StateDirectory, "runs.json"), Log: log,
+	}
+	if c.Agent.PingURL.IsSet() {
+		o.Ping = agent.HTTPPinger(c.Agent.PingURL.Reveal())
+	}
+	return agent.New(o), nil
+}
+
+// handleSignals does what people and systemd ask for by signals. What it returns
+// ends that.
+func handleSignals(ctx context.Context, life *agent.Agent, recheck func()) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s := range signals {
+			switch s {
+			case syscall.SIGUSR1:
+				_, _ = life.Request() // one that stops makes none
+			case syscall.SIGUSR2:
+				life.Drain()
+			case syscall.SIGHUP:
+				recheck()
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
+}
+
+// listen serves the status page on the sockets of systemd and on the configured
+// one.
+func listen(c *config.Config, life *agent.Agent, check agent.Checker, log *zap.Logger) (closeAll func(), err error) {
+	given, err := systemd.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("taking systemd's sockets: %w", err)
+	}
+	var all []net.Listener
+	for _, l := range given {
+		all = append(all, l...)
+	}
+	if c.Agent.Listen != "" {
+		l, err := listenOn(c.Agent.Listen)
+		if err != nil {
+			return nil, configError(c, "DBACKED_LISTEN (from %s): %v", c.Source("DBACKED_LISTEN"), err)
+		}
+		all = append(all, l)
+	}
+	server := agent.NewServer(agent.NewHandler(life, check))
+	for _, l := range all {
+		go func() { _ = server.Serve(l) }() // ends with server.Close
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+	}, nil
+}
+
+func listenOn(address string) (net.Listener, error) {
+	if !filepath.IsAbs(address) {
+		return net.Listen("tcp", address)
+	}
+	if info, err := os.Lstat(address); err == nil && info.Mode().Type() == os.ModeSocket {
+		if conn, err := net.Dial("unix", address); err == nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("%s: another process listens there", address)
+		}
+		_ = os.Remove(address) // of an agent that was killed
+	}
+	l, err := net.Listen("unix", address)
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(address, 0o660)
+}
+

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/dbacked/dbacked/pkg/agent"
+	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/dumper"
+)
+
+// inService asks the running agent, if there is one, and returns what fails
+// there and not here.
+func inService(ctx context.Context, c *config.Config, here []dumper.Finding) []dumper.Finding {
+	const subject = "in the service"
+	inside, err := newRunningAgent(runDirectory, c.Instance).check(ctx)
+	if errors.Is(err, errNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return []dumper.Finding{{Level: dumper.Warn, Subject: subject, Message: err.Error()}}
+	}
+	found := onlyThere(c, here, inside)
+	if len(found) == 0 {
+		return []dumper.Finding{{Level: dumper.OK, Subject: subject, Message: "the running agent finds the same"}}
+	}
+	return found
+}
+
+// onlyThere picks what fails inside of the service alone, and says what lets it
+// through.
+func onlyThere(c *config.Config, here []dumper.Finding, inside []agent.Finding) []dumper.Finding {
+	bad := map[string]bool{}
+	for _, f := range here {
+		bad[f.Subject] = bad[f.Subject] || f.Level == dumper.Fail
+	}
+	var found []dumper.Finding
+	for _, f := range inside {
+		if f.Level != string(dumper.Fail) || bad[f.Subject] {
+			continue
+		}
+		fix := f.Fix
+		if drop := dropIn(c); drop != "" {
+			fix = drop
+		}
+		found = append(found, dumper.Finding{
+			Level: dumper.Fail, Subject: "in the service, " + f.Subject, Message: printable(f.Message) + " (and it works outside of it)", Fix: fix,
+		})
+	}
+	return found
+}
+
+// dropIn is what to write so that the service sees the files that are configured
+// and hidden from it; empty when there are none.
+func dropIn(c *config.Config) string {
+	d := c.Database
+	var lines []string
+	for _, path := range append([]string{d.Socket(), d.TLS.CA, d.TLS.Cert, d.TLS.Key}, d.ToolsPath...) {
+		if hiddenFromService(path) {
+			lines = append(lines, "BindReadOnlyPaths="+path)
+		}
+	}
+	state := filepath.Dir(c.StateDirectory)
+	if own := filepath.Join(c.Storage.Path, c.Instance); own != state {
+		lines = append(lines, "ReadWritePaths="+own)
+		if hiddenFromService(own) {
+			lines = append(lines, "BindPaths="+own)
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("systemctl edit dbacked@%s, write [Service] and below it %s, then systemctl restart dbacked@%s",
+		c.Instance, strings.Join(lines, " and "), c.Instance)
+}
+
+// hiddenFromService tells whether the unit's sandbox hides a path.
+func hiddenFromService(path string) bool {
+	for _, dir := range []string{"/home", "/root", "/run/user", "/tmp", "/var/tmp"} {
+		if path == dir || strings.HasPrefix(path, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
