@@ -129,7 +129,7 @@ func text(value any) string {
 func encode(fields []field, limit int) []byte {
 	var b bytes.Buffer
 	for _, f := range fields {
-		value := cut(printable(f.value), limit)
+		value := cut(printable(cut(f.value, limit)), limit) // what is replaced may grow
 		if b.Len()+len(f.name)+len(value)+10 > entryMax*limit {
 			continue
 		}
