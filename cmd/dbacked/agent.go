@@ -164,7 +164,7 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 	}
 	o := agent.Options{
 		Instance: c.Instance, Version: version, Storage: c.Storage.String(),
-		Schedule: schedule, Timezone: c.Agent.Zone.String(), RandomDelay: c.Agent.RandomDelay,
+		Schedule: schedule, Timezone: zoneName(c.Agent.Zone, time.Now()), RandomDelay: c.Agent.RandomDelay,
 		Store: agentStore{c}, Backup: a.agentBackup(c, log), Held: is(locker.ErrHeld),
 		StageLimit: stageLimit(c.Timeouts),
 		Notifier:   notifier, RunsFile: filepath.Join(c.StateDirectory, "runs.json"), Log: log,
@@ -173,6 +173,15 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 		o.Ping = agent.HTTPPinger(c.Agent.PingURL.Reveal())
 	}
 	return agent.New(o), nil
+}
+
+// zoneName is a time zone as people know it.
+func zoneName(zone *time.Location, now time.Time) string {
+	if zone != time.Local {
+		return zone.String()
+	}
+	name, _ := now.Zone()
+	return "the system's, " + name + " now"
 }
 
 // handleSignals does what people and systemd ask for by signals. What it returns
@@ -249,4 +258,3 @@ func listenOn(address string) (net.Listener, error) {
 	}
 	return l, os.Chmod(address, 0o660)
 }
-

@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,7 +24,7 @@ type agentStore struct{ config *config.Config }
 func (s agentStore) History(ctx context.Context, n int) ([]agent.Backup, error) {
 	store, err := makeStore(s.config)
 	if err != nil {
-		return nil, err
+		return nil, sandboxed(s.config, err)
 	}
 	defer store.Close()
 	t, err := trust(s.config)
@@ -52,19 +56,31 @@ func (a *app) agentBackup(c *config.Config, log *zap.Logger) func(context.Contex
 	return func(ctx context.Context, progress *pipeline.Progress) (agent.Backup, error) {
 		run, closeStore, err := a.newBackup(c, log)
 		if err != nil {
-			return agent.Backup{}, &pipeline.StageError{Stage: pipeline.StagePrepare, Err: err}
+			return agent.Backup{}, sandboxed(c, &pipeline.StageError{Stage: pipeline.StagePrepare, Err: err})
 		}
 		defer closeStore()
 		run.Progress = progress
 		m, err := run.Run(ctx)
 		if err != nil {
-			return agent.Backup{}, err
+			return agent.Backup{}, sandboxed(c, err)
 		}
 		if err := catalog.WriteLast(c.StateDirectory, m.ID); err != nil {
 			log.Warn("the id of this backup could not be remembered", zap.Error(err))
 		}
 		return summary(m), nil
 	}
+}
+
+// sandboxed adds to an error that the unit's sandbox can cause what would let the
+// service through.
+func sandboxed(c *config.Config, err error) error {
+	if !errors.Is(err, syscall.EROFS) && !errors.Is(err, fs.ErrPermission) || c.Environ.Value("INVOCATION_ID") == "" {
+		return err
+	}
+	if fix := dropIn(c); fix != "" {
+		return fmt.Errorf("%w; the service may write only below its state folder unless a drop-in says more: %s", err, fix)
+	}
+	return err
 }
 
 // stageLimit is how long a stage may show no progress before its run is ended:

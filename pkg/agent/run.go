@@ -32,7 +32,7 @@ func (a *Agent) run(ctx context.Context, reason string) error {
 	if err != nil {
 		result.Stage, result.Error = stageOf(err), err.Error()
 	}
-	a.ended(ctx, result, err)
+	a.ended(ctx, result, backup, err)
 	return err
 }
 
@@ -74,7 +74,7 @@ func (a *Agent) supervise(ctx context.Context, r *running, stop context.CancelCa
 }
 
 // ended remembers a run and tells the world.
-func (a *Agent) ended(ctx context.Context, r Run, err error) {
+func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 	held := err != nil && a.options.Held(err)
 	stopped := err != nil && ctx.Err() != nil
 	a.mu.Lock()
@@ -82,6 +82,9 @@ func (a *Agent) ended(ctx context.Context, r Run, err error) {
 		a.state.running = nil // told to stop: that is no failure of the backup
 	} else {
 		a.state.end(r, held)
+	}
+	if err == nil {
+		a.state.history = append([]Backup{backup}, a.state.history...)
 	}
 	a.mu.Unlock()
 	a.log(r, err, held, stopped)

@@ -57,6 +57,16 @@ func (s *Secret) UnmarshalText(text []byte) error {
 // PGPASSWORD and AWS_SECRET_ACCESS_KEY are secrets. It can be assigned to a []string.
 type Environ []string
 
+// Value returns a variable's value, "" when it is not there.
+func (e Environ) Value(name string) string {
+	for _, assignment := range e {
+		if value, ok := strings.CutPrefix(assignment, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 // Format writes the names, sorted as they are, without values.
 func (e Environ) Format(f fmt.State, _ rune) {
 	names := make([]string, 0, len(e))
