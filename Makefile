@@ -10,7 +10,7 @@ TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age
 
-.PHONY: help build test demo lint fuzz bench clean
+.PHONY: help build test demo packages repo lint fuzz bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -30,6 +30,13 @@ demo: build ## back up, lose and restore a real PostgreSQL and a real MariaDB
 	@packaging/need.sh $(DEMO_PACKAGES)
 	@packaging/demo.sh bin/dbacked
 
+packages: ## build deb and rpm, for amd64 and arm64, into dist
+	@packaging/packages.sh $(VERSION) dist
+
+repo: packages ## make a signed APT repository of them, dist/repo
+	@packaging/need.sh apt-utils gnupg
+	@packaging/repo.sh dist/repo dist/*.deb
+
 lint: ## check style and the import rules
 	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...
 
@@ -48,4 +55,4 @@ bench: build ## compare speed and memory with the databases' own tools
 	DBACKED_TEST_BINARY=$(CURDIR)/bin/dbacked $(GO) test -tags bench -v -count 1 -timeout 60m -run '^TestCompare' ./cmd/dbacked
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist

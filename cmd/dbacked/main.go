@@ -30,6 +30,9 @@ type commands struct {
 	Status  statusCommand  `cmd:"" help:"Show how the instances on this machine are."`
 	Keygen  keygenCommand  `cmd:"" help:"Make the key pair that backups are encrypted with."`
 	Version versionCommand `cmd:"" help:"Show the version."`
+
+	Completion completionCommand `cmd:"" help:"Print the script that completes commands in a shell."`
+	Manual     manualCommand     `cmd:"" hidden:"" help:"Write the manual's pages."`
 }
 
 const description = `Encrypted backups of PostgreSQL and MySQL or MariaDB databases, and their restore.

@@ -54,6 +54,9 @@ func TestReadmeHasEverySetting(t *testing.T) {
 func TestReadmeHasEveryCommand(t *testing.T) {
 	text := readme(t)
 	for f := range reflect.TypeFor[commands]().Fields() {
+		if _, hidden := f.Tag.Lookup("hidden"); hidden {
+			continue
+		}
 		if name := strings.ToLower(f.Name); !strings.Contains(text, "| `dbacked "+name) {
 			t.Errorf("README.md does not show dbacked %s", name)
 		}
@@ -62,11 +65,9 @@ func TestReadmeHasEveryCommand(t *testing.T) {
 
 func TestReadmeHasEveryExitStatus(t *testing.T) {
 	text := readme(t)
-	for _, status := range []int{
-		exitOK, exitFailure, exitUsage, exitDamaged, exitNotFound, exitRefused, exitAgain, exitOrigin, exitConfig, exitInterrupted,
-	} {
-		if !strings.Contains(text, fmt.Sprintf("\n| %d | ", status)) {
-			t.Errorf("README.md does not explain status %d", status)
+	for _, e := range exitMeanings() {
+		if !strings.Contains(text, fmt.Sprintf("\n| %d | %s |\n", e.status, e.meaning)) {
+			t.Errorf("README.md does not explain status %d as the manual does", e.status)
 		}
 	}
 }

@@ -1,0 +1,68 @@
+#!/bin/bash
+# packages.sh VERSION FOLDER: build the packages, deb and rpm, amd64 and arm64, of
+# what is checked out. VERSION is as of "git describe --tags --always --dirty".
+#
+# The same commit makes the same bytes: every time stamp is that of the commit.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+version=$1 out=$2
+
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C.UTF-8
+umask 022
+
+# package_version turns v1.2.3 into 1.2.3, v1.2.3-5-gabc into 1.2.3+5.gabc, and a
+# commit without a tag before it into 0~git20261123161728.abc, which every release
+# supersedes.
+package_version() {
+	case $1 in
+	v[0-9]*) sed 's/^v//; s/-/+/; s/-/./g' <<<"$1" ;;
+	[0-9]*.*) tr - + <<<"$1" ;;
+	*) echo "0~git$(date --date="@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S).${1//-/+}" ;;
+	esac
+}
+
+# changes prints the newest part of CHANGELOG.md as Debian writes it down.
+changes() {
+	printf 'dbacked (%s-1) unstable; urgency=medium\n\n' "$VERSION"
+	awk '/^## / { part++; next } part == 1 && /^- / { printf "\n"; item = 1 } part == 1 && /^$/ { item = 0 } item { printf "%s ", $0 }' CHANGELOG.md |
+		tr -d '`' | tr -s ' ' | sed '/^$/d; s/ *$//; s/^- //' |
+		while read -r item || [ -n "$item" ]; do
+			fold -s -w 74 <<<"$item" | sed '1s/^/  * /; 1!s/^/    /; s/ *$//'
+		done
+	printf '\n -- %s  %s\n' "$(sed -n 's/^maintainer: //p' nfpm.yaml)" "$(date --date="@$SOURCE_DATE_EPOCH" --rfc-email)"
+}
+
+VERSION=$(package_version "$version")
+STAGE=$(mktemp --directory)
+export VERSION STAGE
+trap 'rm -rf "$STAGE"' EXIT
+chmod 755 "$STAGE"
+
+nfpm=$STAGE/nfpm
+go build -modfile=packaging/nfpm/go.mod -o "$nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
+build() { # GOARCH FILE
+	CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$2" ./cmd/dbacked
+}
+build "$(go env GOHOSTARCH)" "$STAGE/own"
+"$STAGE/own" manual "$STAGE/man"
+cp packaging/man/*.5 "$STAGE/man/man5/"
+gzip -9n "$STAGE"/man/*/*
+mkdir "$STAGE/completion"
+for shell in bash zsh fish; do
+	"$STAGE/own" completion $shell >"$STAGE/completion/dbacked.$shell"
+done
+gzip -9n <CHANGELOG.md >"$STAGE/changelog.gz"
+changes | gzip -9n >"$STAGE/changelog.Debian.gz"
+
+mkdir -p "$out"
+rm -f "$out"/dbacked*.deb "$out"/dbacked*.rpm
+for ARCH in amd64 arm64; do
+	export ARCH
+	mkdir "$STAGE/$ARCH"
+	build $ARCH "$STAGE/$ARCH/dbacked"
+	for packager in deb rpm; do
+		"$nfpm" package --packager $packager --target "$out/" >/dev/null
+	done
+done
+ls "$out"/dbacked*.deb "$out"/dbacked*.rpm
