@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,6 +77,9 @@ func (e emitter) emit(kind prometheus.ValueType, name, help string, value float6
 	names, values := []string{nameLabel}, []string{e.name}
 	for i := 0; i+1 < len(labels); i += 2 {
 		names, values = append(names, labels[i]), append(values, labels[i+1])
+	}
+	for i, value := range values {
+		values[i] = strings.ToValidUTF8(value, "?")
 	}
 	desc := prometheus.NewDesc(name, help, names, nil)
 	m, err := prometheus.NewConstMetric(desc, kind, value, values...)

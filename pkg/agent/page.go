@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // strictPolicy is what a browser may do with an answer: nothing.
@@ -40,7 +41,7 @@ func page(s Source) http.Handler {
 		}
 		w.Header().Set("Content-Security-Policy", l.policy)
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(out.Bytes()) // who asked may have gone away
+		_, _ = w.Write(bytes.Map(shown, out.Bytes())) // who asked may have gone away
 	})
 }
 
@@ -59,4 +60,13 @@ func readLayout() (*layout, error) {
 		style:    template.CSS(style),
 		policy:   strictPolicy + "; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'",
 	}, nil
+}
+
+// shown replaces what no document may hold, such as the escapes of a terminal in
+// a program's message.
+func shown(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
+		return unicode.ReplacementChar
+	}
+	return r
 }
