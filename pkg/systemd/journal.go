@@ -112,7 +112,7 @@ func (s *sender) dial() error {
 		return err
 	}
 	if s.conn != nil {
-		s.conn.Close()
+		_ = s.conn.Close()
 	}
 	s.conn = conn
 	return nil

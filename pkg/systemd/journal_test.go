@@ -117,7 +117,7 @@ func (n *pointer) String() string { return n.name }
 func TestWithDoesNotShareFields(t *testing.T) {
 	r := newReceiver(t)
 	log, _ := journalAt(t, r.path)
-	log = log.With(zap.Int("a", 1), zap.Int("b", 2), zap.Int("c", 3))
+	log = log.With(zap.Int("a", 1)).With(zap.Int("b", 2)).With(zap.Int("c", 3)) // whose list has room
 	one, two := log.With(zap.Int("n", 1)), log.With(zap.Int("n", 2))
 	one.Info("one", zap.Int("m", 1))
 	two.Info("two", zap.Int("m", 2))

@@ -3,9 +3,13 @@ package systemd
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // decode reads the journal's native format, as journald does.
@@ -88,6 +92,21 @@ func TestFieldName(t *testing.T) {
 	} {
 		if got := fieldName(key); got != want {
 			t.Errorf("%q: %q, want %q", key, got, want)
+		}
+	}
+}
+
+// However long the other values are, the short ones are kept.
+func TestShortFieldsAreKept(t *testing.T) {
+	for n := valueMax - 200; n <= valueMax; n++ {
+		var fields []zap.Field
+		for _, name := range []string{"a", "b", "c"} {
+			fields = append(fields, zap.String(name, strings.Repeat("x", valueMax)))
+		}
+		fields = append(fields, zap.String("d", strings.Repeat("x", n)), zap.String("instance", "shop"))
+		got, err := decode(string(encode(entryFields(zapcore.Entry{Message: "m"}, fields), valueMax)))
+		if err != nil || !slices.Contains(got, field{"DBACKED_INSTANCE", "shop"}) {
+			t.Fatalf("with one of %d bytes the instance is lost, %v", n, err)
 		}
 	}
 }

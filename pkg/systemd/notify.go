@@ -97,7 +97,7 @@ func (n *Notifier) send(state string) bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetWriteDeadline(time.Now().Add(notifyLimit)); err != nil {
 		return false
 	}
