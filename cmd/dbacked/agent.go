@@ -61,7 +61,7 @@ const agentNeeds = config.NeedDatabase | config.NeedPublicKey | config.NeedStora
 func (k *agentCommand) Run(ctx context.Context, a *app) error {
 	notifier := systemd.NewNotifier(a.environ)
 	if k.Daemon {
-		return k.detach(ctx, a, notifier.Active())
+		return k.detach(a, notifier.Active())
 	}
 	log, err := a.agentLogger()
 	if err != nil {
@@ -97,7 +97,7 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 	if err != nil {
 		return err
 	}
-	_, release, err := locker.NewFile(filepath.Join(c.StateDirectory, k.lockName())).Acquire(ctx)
+	release, err := locker.NewFile(filepath.Join(c.StateDirectory, k.lockName())).Hold()
 	if errors.Is(err, locker.ErrHeld) {
 		return fmt.Errorf("an agent of this name runs already: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -54,6 +55,7 @@ func summary(m *catalog.Manifest) agent.Backup {
 // away at the start of the agent may be there now.
 func (a *app) agentBackup(c *config.Config, log *zap.Logger) func(context.Context, *pipeline.Progress) (agent.Backup, error) {
 	return func(ctx context.Context, progress *pipeline.Progress) (agent.Backup, error) {
+		defer debug.FreeOSMemory() // until the next run, which may be a day away
 		run, closeStore, err := a.newBackup(c, log)
 		if err != nil {
 			return agent.Backup{}, sandboxed(c, &pipeline.StageError{Stage: pipeline.StagePrepare, Err: err})

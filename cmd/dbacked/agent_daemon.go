@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,7 @@ const (
 
 // detach starts the agent in the background and waits until it is ready, or says
 // why it is not.
-func (k *agentCommand) detach(ctx context.Context, a *app, underSystemd bool) error {
+func (k *agentCommand) detach(a *app, underSystemd bool) error {
 	if underSystemd {
 		return &usageError{errors.New("--daemon is refused under systemd, which runs the agent in the background itself: leave it out")}
 	}
@@ -32,7 +31,7 @@ func (k *agentCommand) detach(ctx context.Context, a *app, underSystemd bool) er
 	if err != nil {
 		return err
 	}
-	if err := k.free(ctx, c); err != nil {
+	if err := k.free(c); err != nil {
 		return err
 	}
 	logPath := filepath.Join(c.StateDirectory, logName)
@@ -83,8 +82,8 @@ func (k *agentCommand) detachedArgs() []string {
 }
 
 // free says whether no agent of that name runs.
-func (k *agentCommand) free(ctx context.Context, c *config.Config) error {
-	_, release, err := locker.NewFile(filepath.Join(c.StateDirectory, k.lockName())).Acquire(ctx)
+func (k *agentCommand) free(c *config.Config) error {
+	release, err := locker.NewFile(filepath.Join(c.StateDirectory, k.lockName())).Hold()
 	if err != nil {
 		return fmt.Errorf("an agent of this name cannot start: %w", err)
 	}

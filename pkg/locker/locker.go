@@ -69,6 +69,20 @@ func (l *File) Acquire(ctx context.Context) (context.Context, func(), error) {
 	}), nil
 }
 
+// Hold takes the lock without looking whether its file stays: for a process that
+// holds it as long as it lives, and wakes up for nothing.
+func (l *File) Hold() (release func(), err error) {
+	f, err := l.take()
+	if err != nil {
+		return nil, err
+	}
+	claim(f)
+	return sync.OnceFunc(func() {
+		_ = f.Truncate(0)
+		_ = f.Close()
+	}), nil
+}
+
 // take opens the lock file and locks it.
 func (l *File) take() (*os.File, error) {
 	for range attempts {

@@ -161,6 +161,28 @@ func TestRace(t *testing.T) {
 	all.Wait()
 }
 
+func TestHold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	lock := NewFile(path)
+	release, err := lock.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Hold(); !errors.Is(err, ErrHeld) {
+		t.Errorf("held twice: %v", err)
+	}
+	if _, _, err := lock.Acquire(t.Context()); !errors.Is(err, ErrHeld) {
+		t.Errorf("acquired while held: %v", err)
+	}
+	release()
+	release()
+	again, err := lock.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}
+
 func TestRunEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	cause := errors.New("stop")
