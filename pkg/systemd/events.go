@@ -5,6 +5,7 @@ package systemd
 const (
 	EventAgentReady           = "agent-ready"           // the configuration is valid and the status is served
 	EventAgentStopping        = "agent-stopping"        // told to stop
+	EventAgentFailed          = "agent-failed"          // ended, but not as it was told, nor by its configuration
 	EventBackupStarted        = "backup-started"        //
 	EventBackupProved         = "backup-proved"         // the only success there is
 	EventBackupFailed         = "backup-failed"         //
@@ -28,6 +29,7 @@ func Events() []Event {
 	return []Event{
 		{EventAgentReady, "ad34fca95d884f6a8b9417c6477d9978"},
 		{EventAgentStopping, "c54f04e8e3f44add9eae5e7e49ad9a62"},
+		{EventAgentFailed, "4f157e6715a34e64ad86097cfce4221c"},
 		{EventBackupStarted, "a1b1652d638547b2b4a66c0a6d5082e4"},
 		{EventBackupProved, "396244a0c35d4e0495099e4a449cfa32"},
 		{EventBackupFailed, "e1c746fc467646f88f6f1c16e31808aa"},
