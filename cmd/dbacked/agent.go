@@ -71,11 +71,11 @@ func (k *agentCommand) Run(ctx context.Context, a *app) error {
 	err = k.serve(ctx, a, log, notifier)
 	if err != nil && !errors.Is(err, agent.ErrDrained) {
 		a.reported = a.logged // the journal has it: not a second time
-		event := "agent-stopping"
+		event := systemd.EventAgentFailed
 		if exitStatus(err) == exitConfig {
-			event = "configuration-invalid"
+			event = systemd.EventConfigurationInvalid
 		}
-		log.Error("the agent ends", zap.String("event", event), zap.Error(err))
+		log.Error("the agent ends", zap.String("event", event), zap.String("instance", k.name()), zap.Error(err))
 		notifier.Status(err.Error())
 		notifier.Errno(exitStatus(err))
 	}
@@ -118,12 +118,12 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 		announce()
 	}
 	notifier.Ready()
-	log.Info("agent ready", zap.String("event", "agent-ready"), zap.String("version", version),
+	log.Info("agent ready", zap.String("event", systemd.EventAgentReady), zap.String("version", version),
 		zap.String("schedule", c.Agent.Schedule), zap.String("storage", c.Storage.String()))
 	defer context.AfterFunc(ctx, func() {
 		notifier.Stopping()
 		notifier.ExtendTimeout(c.Timeouts.Stop + stopReserve)
-		log.Info("agent stopping", zap.String("event", "agent-stopping"))
+		log.Info("agent stopping", zap.String("event", systemd.EventAgentStopping))
 	})()
 	err = life.Run(ctx)
 	if errors.Is(err, context.Canceled) {

@@ -20,6 +20,9 @@ import (
 // failed one stored.
 const cleanupTimeout = 10 * time.Second
 
+// eventLeftovers marks in the log what killed runs left and the next removed.
+const eventLeftovers = "leftovers-removed"
+
 // Locker keeps two runs of one instance apart.
 type Locker interface {
 	// Acquire returns a context that ends when the lock is lost, and what gives
@@ -128,12 +131,12 @@ func (b *Backup) clean(ctx context.Context) error {
 			return err
 		}
 		if len(names) > 0 {
-			b.Log.Info("removed unfinished files of a run that was killed", zap.Strings("files", names))
+			b.Log.Info("removed unfinished files of a run that was killed", zap.String("event", eventLeftovers), zap.Strings("files", names))
 		}
 	}
 	ids, err := catalog.RemoveOrphans(ctx, b.Store, b.Instance)
 	if len(ids) > 0 {
-		b.Log.Info("removed backups that were never completed", zap.Strings("backups", ids))
+		b.Log.Info("removed backups that were never completed", zap.String("event", eventLeftovers), zap.Strings("backups", ids))
 	}
 	return err
 }
