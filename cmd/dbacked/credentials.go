@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,15 +23,23 @@ func credentialStores() (plain, encrypted []string) {
 // loader reads the configuration of a one-shot. Root's finds the credentials of
 // the instance where systemd would; one that runs in a unit is given them.
 func (a *app) loader() config.Loader {
+	loader := config.Loader{FileWasRead: startedBySystemd(a.environ)}
 	for _, assignment := range a.environ {
 		if strings.HasPrefix(assignment, "CREDENTIALS_DIRECTORY=") {
-			return config.Loader{}
+			return loader
 		}
 	}
-	if os.Geteuid() != 0 {
-		return config.Loader{}
+	if os.Geteuid() == 0 {
+		loader.Credential = a.credential
 	}
-	return config.Loader{Credential: a.credential}
+	return loader
+}
+
+// startedBySystemd tells whether this process is the main one of a unit, as that
+// of the weekly verification, and not one that a unit's process started, as a
+// shell on a desktop.
+func startedBySystemd(environ []string) bool {
+	return slices.Contains(environ, fmt.Sprintf("SYSTEMD_EXEC_PID=%d", os.Getpid()))
 }
 
 // credential returns a path at which an instance's credential can be read.
