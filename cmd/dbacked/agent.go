@@ -84,8 +84,7 @@ func (k *agentCommand) Run(ctx context.Context, a *app) error {
 
 // serve reads the configuration and runs the agent until it is told to stop.
 func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notifier *systemd.Notifier) error {
-	loader := config.Loader{FileWasRead: notifier.Active()}
-	c, err := loader.Load(k.name(), k.flags(), a.environ, agentNeeds)
+	c, err := a.loader().Load(k.name(), k.flags(), a.environ, agentNeeds)
 	if err != nil {
 		return err
 	}
