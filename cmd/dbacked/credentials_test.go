@@ -13,7 +13,7 @@ func TestFileWasReadBySystemd(t *testing.T) {
 	for environ, want := range map[string]bool{
 		fmt.Sprintf("SYSTEMD_EXEC_PID=%d", os.Getpid()):  true,
 		fmt.Sprintf("SYSTEMD_EXEC_PID=%d", os.Getppid()): false,
-		"INVOCATION_ID=5d1f0a": false,
+		"INVOCATION_ID=5d1f0a":                           false,
 	} {
 		a := &app{environ: []string{"HOME=/", environ}}
 		if got := a.loader().FileWasRead; got != want {
