@@ -36,3 +36,16 @@ func LoadOrCreateAgentID(dir string) (string, error) {
 		}
 	}
 }
+
+// KeepAgentID makes id, of an installation that this one succeeds, the one that
+// LoadOrCreateAgentID returns, unless there is one already.
+func KeepAgentID(dir, id string) error {
+	if err := makeFolder(dir); err != nil {
+		return stateError(err)
+	}
+	err := create(filepath.Join(dir, agentFile), strings.TrimSpace(id)+"\n", 0o600)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return stateError(err)
+	}
+	return nil
+}
