@@ -20,6 +20,7 @@ var version = "0.0.0-dev"
 
 // commands is the command line.
 type commands struct {
+	Init    initCommand    `cmd:"" help:"Set up the backups of a database: asks, tries the answers, writes NAME.env."`
 	Backup  backupCommand  `cmd:"" help:"Make one backup now."`
 	Agent   agentCommand   `cmd:"" aliases:"start-agent" help:"Make backups whenever they are due, for ever."`
 	Restore restoreCommand `cmd:"" help:"Bring a backup back into a database."`

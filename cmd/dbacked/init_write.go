@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/config"
+)
+
+// plan is what will be written, settled.
+type plan struct {
+	env        []byte
+	public     []byte // nil: the key stays where it is
+	credential []byte // nil: there is none
+	dropIn     string
+	state      string
+}
+
+// plan makes the files of the answers.
+func (w *wizard) plan() (*plan, error) {
+	d := w.draft
+	p := &plan{}
+	if w.publicPath == "" {
+		w.publicPath = filepath.Join(w.configDirectory, d.name+".public.pem")
+		p.public = []byte(w.publicPEM)
+	}
+	d.values["DBACKED_PUBLIC_KEY"] = w.publicPEM
+	if d.values["DBACKED_STORAGE"] == fileScheme+stateRoot {
+		delete(d.values, "DBACKED_STORAGE")
+	}
+	c, err := d.load(everything)
+	if err != nil {
+		return nil, err
+	}
+	p.dropIn, p.state = storageDropIn(c), c.StateDirectory
+	var out []config.Assignment
+	for _, a := range d.assignments() {
+		switch {
+		case a.Name == "DBACKED_PUBLIC_KEY":
+			a.Value = w.publicPath
+		case a.Name == "DBACKED_DB_PASSWORD" && w.flags.PasswordAsCredential:
+			p.credential = []byte(a.Value)
+			continue
+		}
+		out = append(out, a)
+	}
+	p.env, err = config.EncodeEnv(out)
+	return p, err
+}
+
+// agree shows what will be written.
+func (w *wizard) agree(ctx context.Context) error {
+	p, err := w.plan()
+	if err != nil {
+		return err
+	}
+	w.planned = p
+	w.say("\n%s:", w.envPath())
+	for line := range strings.Lines(string(p.env)) {
+		if name, _, _ := strings.Cut(line, "="); name == "DBACKED_DB_PASSWORD" || name == "DBACKED_PING_URL" {
+			line = name + "=…"
+		}
+		w.say("    %s", printable(strings.TrimRight(line, "\n")))
+	}
+	if p.dropIn != "" {
+		for _, path := range w.dropInPaths() {
+			w.say("%s: lets the service write to %s", path, w.draft.values["DBACKED_STORAGE"])
+		}
+	}
+	if w.keyPair != nil {
+		w.say("%s: the private key", w.keyPair.path)
+	}
+	yes, err := w.agrees(ctx, "Write this?")
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return &refusedError{errors.New("nothing was written")}
+	}
+	return nil
+}
+
+// write keeps the answers; NAME.env, which makes an instance of them, last.
+func (w *wizard) write(ctx context.Context) error {
+	p := w.planned
+	if w.keyPair != nil {
+		if err := writeNew(w.keyPair.path, w.keyPair.private, 0o600); err != nil {
+			return err
+		}
+		path := w.keyPair.path
+		w.undo.add(path, func(context.Context) error { return removeEmpty(path) })
+	}
+	if err := w.makeFolders(w.configDirectory); err != nil {
+		return err
+	}
+	if p.public != nil {
+		if err := w.replace(w.publicPath, p.public, 0o644); err != nil {
+			return err
+		}
+	}
+	if p.credential != nil {
+		if err := w.makeFolders(filepath.Dir(w.credentialPath())); err != nil {
+			return err
+		}
+		if err := w.replace(w.credentialPath(), p.credential, 0o600); err != nil {
+			return err
+		}
+	}
+	if err := w.writeDropIns(p.dropIn); err != nil {
+		return err
+	}
+	if err := w.sign(ctx, p.state); err != nil {
+		return err
+	}
+	head := fmt.Sprintf("# Backups of %s, as dbacked init wrote it on %s: see dbacked.env(5).\n# Read by systemd: \"systemctl restart dbacked@%s\" after a change.\n",
+		w.draft.name, time.Now().Format(time.DateOnly), w.draft.name)
+	if err := w.replaceUnlessNew(w.envPath(), append([]byte(head), p.env...)); err != nil {
+		return err
+	}
+	return w.reread()
+}
+
+// reread loads what was written, as a backup will.
+func (w *wizard) reread() error {
+	loader := config.Loader{Credential: func(_, name string) string {
+		path := filepath.Join(filepath.Dir(w.credentialPath()), config.CredentialName(w.draft.name, name))
+		if _, err := os.Stat(path); err != nil {
+			return ""
+		}
+		return path
+	}}
+	_, err := loader.Load(w.draft.name, config.Flags{CommonFlags: config.CommonFlags{ConfigDirectory: w.configDirectory}}, plainEnviron(w.environ), everything)
+	return err
+}
+
+// writeDropIns writes, or removes, what lets the service at the storage.
+func (w *wizard) writeDropIns(text string) error {
+	for _, path := range w.dropInPaths() {
+		old, err := os.ReadFile(path)
+		switch {
+		case text != "" && (err != nil || strings.HasPrefix(string(old), dropInMark)):
+			if err := w.makeFolders(filepath.Dir(path)); err != nil {
+				return err
+			}
+			if err := w.replace(path, []byte(text), 0o644); err != nil {
+				return err
+			}
+		case text != "":
+			w.warn(path + " is not init's and stays as it is: see that it has ReadWritePaths= of the storage")
+		case strings.HasPrefix(string(old), dropInMark): // of a former storage
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			w.undo.add(path, func(context.Context) error { return place(path, old, 0o644, os.Rename) })
+		}
+	}
+	return nil
+}
+
+// sign has the service make its signing key.
+func (w *wizard) sign(ctx context.Context, state string) error {
+	_, err := os.Stat(state)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := w.makeFolders(filepath.Dir(filepath.Dir(state))); err != nil {
+			return err
+		}
+		parent := filepath.Dir(state)
+		if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+			if err := w.giveFolder(ctx, parent); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.giveFolder(ctx, state); err != nil {
+		return err
+	}
+	w.undoNew(state, "signing-key", "signing-key.pub", "agent-id")
+	j := w.jobOf("signer")
+	j.AgentID = w.agentID
+	result, err := w.as(ctx, w.service, j)
+	w.trust = result.Verifier
+	return err
+}
+
+// undoNew takes back those files of a folder that do not exist yet.
+func (w *wizard) undoNew(dir string, names ...string) {
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			w.undo.add(path, func(context.Context) error { return removeEmpty(path) })
+		}
+	}
+}
+
+// replace puts a file in its place, whole; what was there comes back if init
+// fails.
+func (w *wizard) replace(path string, data []byte, mode fs.FileMode) error {
+	old, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(old, data) {
+		return os.Chmod(path, mode)
+	}
+	existed := err == nil
+	if err := place(path, data, mode, os.Rename); err != nil {
+		return err
+	}
+	w.undo.add(path, func(context.Context) error {
+		if existed {
+			return place(path, old, mode, os.Rename)
+		}
+		return removeEmpty(path)
+	})
+	return nil
+}
+
+// replaceUnlessNew is replace for NAME.env, which only who agreed to it sees
+// overwritten.
+func (w *wizard) replaceUnlessNew(path string, data []byte) error {
+	if w.flags.Force {
+		return w.replace(path, data, 0o600)
+	}
+	err := place(path, data, 0o600, os.Link)
+	if errors.Is(err, fs.ErrExist) {
+		return &refusedError{fmt.Errorf("%s was made by somebody else meanwhile: it stays", path)}
+	}
+	if err == nil {
+		w.undo.add(path, func(context.Context) error { return removeEmpty(path) })
+	}
+	return err
+}
+
+// place writes a file beside its place, to the disk, and puts it there.
+func place(path string, data []byte, mode fs.FileMode, put func(from, to string) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // after a rename there is none
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chmod(mode), f.Sync()); err != nil {
+		return err
+	}
+	if err := put(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// report says what is to be kept elsewhere.
+func (w *wizard) report(context.Context) error {
+	w.good("written: %s", w.envPath())
+	if w.keyPair != nil {
+		w.say("%s", w.privateWords())
+	}
+	w.say("\nKeep this beside the private key: it proves, where you restore, that a backup is this host's.")
+	fmt.Fprintf(w.out, "DBACKED_TRUST=%s\n", w.trust)
+	return nil
+}
