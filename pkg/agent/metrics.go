@@ -25,7 +25,10 @@ var stages = []string{pipeline.StageLock, pipeline.StagePrepare, pipeline.StageD
 // reads the status.
 func metrics(s Source) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{s}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collector{s})
+	// Renamed and labelled too: what else is in that file may have a process_….
+	name := prometheus.Labels{nameLabel: strings.ToValidUTF8(s.Status().Instance, "?")}
+	prometheus.WrapRegistererWith(name, registry).MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "dbacked"}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		DisableCompression:  true, // an agent that idles should stay small
 		MaxRequestsInFlight: 4,

@@ -47,7 +47,7 @@ func TestMetrics(t *testing.T) {
 			`dbacked_last_plain_bytes{name="shop"} 5.1e+09`, `dbacked_last_stored_bytes{name="shop"} 1.34e+09`,
 			`dbacked_running{name="shop",stage="dump"} 0`, `dbacked_running_plain_bytes{name="shop"} 0`,
 			`dbacked_info{engine="postgresql",name="shop",server_version="15.18 (Debian 15.18-0+deb12u1)",version="1.4.0"} 1`,
-			`process_resident_memory_bytes`,
+			`dbacked_process_resident_memory_bytes{name="shop"} `,
 		},
 		"running": {
 			`dbacked_running{name="shop",stage="dump"} 1`, `dbacked_running{name="shop",stage="commit"} 0`,

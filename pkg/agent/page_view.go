@@ -135,37 +135,6 @@ func (v *view) pace(r *Running) string {
 	return text + "."
 }
 
-func (v *view) facts() []fact {
-	next := fact{Name: "Next backup", Value: "not planned", Note: "the agent is " + v.State}
-	switch {
-	case v.Next != nil:
-		next = fact{next.Name, v.soon(*v.Next), v.at(*v.Next) + why(v.Reason)}
-	case v.Running != nil:
-		next.Value, next.Note = "after this one", "planned when it has ended"
-	}
-	b := v.Newest
-	if b == nil {
-		none := "in " + v.Storage
-		if v.State == StateStarting {
-			none = "not read yet"
-		}
-		return []fact{next, {"Newest backup", "none", none}, {"Size", "–", "of the newest backup"}}
-	}
-	saved := ""
-	if b.PlainBytes > 0 {
-		saved = fmt.Sprintf(" (%.0f %%)", 100*float64(b.StoredBytes)/float64(b.PlainBytes))
-	}
-	return []fact{
-		next,
-		{"Newest backup", v.ago(b.Started), v.at(b.Started) + ", took " + span(b.Finished.Sub(b.Started))},
-		{"Size", size(b.StoredBytes), "stored" + saved + " of " + size(b.PlainBytes) + " of dump"},
-	}
-}
-
-func why(reason string) string {
-	return map[string]string{ReasonRetry: ", after a failure", ReasonRequested: ", as asked for"}[reason]
-}
-
 // run describes the run at hand.
 func (v *view) run(r *Running) {
 	at := slices.Index(stages, r.Stage)
@@ -183,71 +152,4 @@ func (v *view) run(r *Running) {
 		// The database may have grown: nothing is complete before it is.
 		v.Percent = int(min(99, 100*r.PlainBytes/v.Newest.PlainBytes))
 	}
-}
-
-func (v *view) row(r Run) row {
-	out := row{Run: r, At: v.at(r.Started), Took: span(r.Finished.Sub(r.Started)), Plain: size(r.PlainBytes), Stored: size(r.StoredBytes), Mark: "good", Verdict: r.Backup}
-	if r.Error != "" {
-		out.Plain, out.Stored = "–", "–"
-		out.Mark, out.Verdict = "bad", "failed in "+r.Stage
-		if r.Stage == "lock" {
-			out.Mark, out.Verdict = "calm", "left to another run"
-		}
-		out.Error = strings.TrimSpace(r.Error)
-	}
-	return out
-}
-
-func (v *view) details() []fact {
-	out := []fact{{"Schedule", v.Schedule, v.Timezone}, {"Storage", v.Storage, ""}}
-	if b := v.Newest; b != nil {
-		out = append(out, fact{"Database", b.Database, ""}, fact{"Server", b.Engine, b.ServerVersion}, fact{"Dump program", b.ToolVersion, ""})
-	}
-	return append(out, fact{"dbacked", v.AgentVersion, ""}, fact{"Running since", v.at(v.Since), fmt.Sprintf("process %d", v.PID)})
-}
-
-// at is a moment, as short as it is clear.
-func (v *view) at(t time.Time) string {
-	layout := "Mon 2 Jan, 15:04"
-	if t.In(v.zone).Year() != v.now.In(v.zone).Year() {
-		layout = "2 Jan 2006, 15:04"
-	}
-	return t.In(v.zone).Format(layout)
-}
-
-func (v *view) soon(t time.Time) string {
-	if !t.After(v.now) {
-		return "now"
-	}
-	return "in " + in(t.Sub(v.now))
-}
-
-func (v *view) ago(t time.Time) string {
-	if d := v.now.Sub(t); d >= time.Second {
-		return in(d) + " ago"
-	}
-	return "now"
-}
-
-// span is how long something took, "2 min 4 s", in one piece.
-func span(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d == 0:
-		return "0\u00a0s"
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f\u00a0s", d.Seconds())
-	case d < time.Minute-time.Second/2:
-		return fmt.Sprintf("%.0f\u00a0s", d.Seconds())
-	case d < time.Hour-time.Second/2:
-		return units(d.Round(time.Second), time.Minute, "min", time.Second, "s")
-	}
-	return units(d.Round(time.Minute), time.Hour, "h", time.Minute, "min")
-}
-
-func units(d, unit time.Duration, name string, part time.Duration, partName string) string {
-	text := fmt.Sprintf("%d\u00a0%s", d/unit, name)
-	if rest := d % unit / part; rest > 0 {
-		text += fmt.Sprintf("\u00a0%d\u00a0%s", rest, partName)
-	}
-	return text
 }

@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+func (v *view) facts() []fact {
+	next := fact{Name: "Next backup", Value: "not planned", Note: "the agent is " + v.State}
+	switch {
+	case v.Next != nil:
+		next = fact{next.Name, v.soon(*v.Next), v.at(*v.Next) + why(v.Reason)}
+	case v.Running != nil:
+		next.Value, next.Note = "after this one", "planned when it has ended"
+	}
+	b := v.Newest
+	if b == nil {
+		none := fact{"Newest backup", "none", "in " + v.Storage}
+		if v.State == StateStarting {
+			none.Value, none.Note = "–", "not read yet"
+		}
+		return []fact{next, none, {"Size", "–", "of the newest backup"}}
+	}
+	saved := ""
+	if b.PlainBytes > 0 {
+		saved = fmt.Sprintf(" (%.0f %%)", 100*float64(b.StoredBytes)/float64(b.PlainBytes))
+	}
+	return []fact{
+		next,
+		{"Newest backup", v.ago(b.Started), v.at(b.Started) + ", took " + span(b.Finished.Sub(b.Started))},
+		{"Size", size(b.StoredBytes), "stored" + saved + " of " + size(b.PlainBytes) + " of dump"},
+	}
+}
+
+func why(reason string) string {
+	return map[string]string{ReasonRetry: ", after a failure", ReasonRequested: ", as asked for"}[reason]
+}
+
+func (v *view) row(r Run) row {
+	out := row{Run: r, At: v.at(r.Started), Took: span(r.Finished.Sub(r.Started)), Plain: size(r.PlainBytes), Stored: size(r.StoredBytes), Mark: "good", Verdict: r.Backup}
+	if r.Error != "" {
+		out.Plain, out.Stored = "–", "–"
+		out.Mark, out.Verdict = "bad", "failed in "+r.Stage
+		if r.Stage == "lock" {
+			out.Mark, out.Verdict = "calm", "left to another run"
+		}
+		out.Error = strings.TrimSpace(r.Error)
+	}
+	return out
+}
+
+func (v *view) details() []fact {
+	zone := v.Timezone
+	if v.zone == time.Local {
+		zone = v.now.In(v.zone).Format("MST") // the system's, which has no other name
+	}
+	out := []fact{{"Schedule", v.Schedule, zone}, {"Storage", v.Storage, ""}}
+	if b := v.Newest; b != nil {
+		out = append(out, fact{"Database", b.Database, ""}, fact{"Server", b.Engine, b.ServerVersion}, fact{"Dump program", b.ToolVersion, ""})
+	}
+	return append(out, fact{"dbacked", v.AgentVersion, ""}, fact{"Running since", v.at(v.Since), fmt.Sprintf("process %d", v.PID)})
+}
