@@ -17,6 +17,7 @@ if [ -n "${REPO_KEY:-}" ]; then
 fi
 export GNUPGHOME=$home
 finish() {
+	[ -z "${new:-}" ] || rm -rf "$new"
 	gpgconf --kill gpg-agent 2>/dev/null || true # that of this home alone
 	[ -z "${REPO_KEY:-}" ] || rm -rf "$home"
 }
@@ -29,15 +30,18 @@ elif ! gpg --batch --list-secret-keys 2>/dev/null | grep -q ^sec; then
 fi
 
 umask 022
-if [ -e "$repo" ] && [ ! -e "$repo/dbacked.gpg" ]; then
+if [ -n "$(ls -A "$repo" 2>/dev/null)" ] && [ ! -e "$repo/dbacked.gpg" ]; then
 	echo "$repo exists and is no repository made by this: name another folder" >&2
 	exit 1
 fi
-rm -rf "$repo"
-mkdir -p "$repo/pool"
-cp "$@" "$repo/pool/"
+# In a folder beside it: what is served is whole until the new one is.
+mkdir -p "$repo"
 repo=$(cd "$repo" && pwd)
-cd "$repo"
+new=$(mktemp --directory "$repo.XXXXXX")
+chmod 755 "$new"
+mkdir "$new/pool"
+cp "$@" "$new/pool/"
+cd "$new"
 for arch in amd64 arm64; do
 	folder=dists/stable/main/binary-$arch
 	mkdir -p "$folder"
@@ -56,6 +60,10 @@ printf '%s\n' "$release" >dists/stable/Release
 gpg --batch --yes --quiet --clearsign --output dists/stable/InRelease dists/stable/Release
 gpg --batch --yes --quiet --armor --detach-sign --output dists/stable/Release.gpg dists/stable/Release
 gpg --batch --quiet --export >dbacked.gpg
+rm -rf "$repo/pool" "$repo/dists"
+mv pool dists "$repo/"
+mv dbacked.gpg "$repo/"
+rmdir "$new"
 
 echo "To install from here:"
 echo "  install -D -m 644 $repo/dbacked.gpg /etc/apt/keyrings/dbacked.gpg"
