@@ -27,7 +27,7 @@ func (s agentStore) History(ctx context.Context, n int) ([]agent.Backup, error) 
 	if err != nil {
 		return nil, sandboxed(s.config, err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	t, err := trust(s.config)
 	if err != nil {
 		return nil, err

@@ -110,7 +110,7 @@ func (b *backupCommand) printID(ctx context.Context, a *app, id string) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	t, err := trust(c)
 	if err != nil {
 		return err
