@@ -3,7 +3,6 @@ package agent
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 func (v *view) facts() []fact {
@@ -51,11 +50,7 @@ func (v *view) row(r Run) row {
 }
 
 func (v *view) details() []fact {
-	zone := v.Timezone
-	if v.zone == time.Local {
-		zone = v.now.In(v.zone).Format("MST") // the system's, which has no other name
-	}
-	out := []fact{{"Schedule", v.Schedule, zone}, {"Storage", v.Storage, ""}}
+	out := []fact{{"Schedule", v.Schedule, v.Timezone}, {"Storage", v.Storage, ""}}
 	if b := v.Newest; b != nil {
 		out = append(out, fact{"Database", b.Database, ""}, fact{"Server", b.Engine, b.ServerVersion}, fact{"Dump program", b.ToolVersion, ""})
 	}
