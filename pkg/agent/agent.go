@@ -38,8 +38,12 @@ var (
 	ErrStuck = errors.New("no progress")
 )
 
-// skew is how far ahead another host's clock may be.
-const skew = time.Hour
+const (
+	// skew is how far ahead another host's clock may be.
+	skew = 10 * time.Minute
+	// readLimit is how long the store may take to say what it holds.
+	readLimit = time.Minute
+)
 
 // Notifier is told how the agent is: systemd, or nobody. It is called from
 // several goroutines.
@@ -85,6 +89,7 @@ type Options struct {
 type Agent struct {
 	options  Options
 	requests chan struct{}
+	reading  chan struct{} // holds one while the store is being read
 
 	mu    sync.Mutex
 	state state
@@ -94,7 +99,7 @@ type Agent struct {
 
 // New returns an agent that does nothing before Run.
 func New(o Options) *Agent {
-	a := &Agent{options: o, requests: make(chan struct{}, 1), drain: func(error) {}}
+	a := &Agent{options: o, requests: make(chan struct{}, 1), reading: make(chan struct{}, 1), drain: func(error) {}}
 	a.state = newState(time.Now(), os.Getpid())
 	return a
 }
@@ -170,20 +175,49 @@ func (a *Agent) stopping() {
 
 // newest reads the store, for the loop and for the page.
 func (a *Agent) newest(ctx context.Context) (time.Time, error) {
-	history, err := a.options.Store.History(ctx, maxRuns)
+	history, err := a.read(ctx)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("reading the backups in %s: %w", a.options.Storage, err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.state.read(history)
-	// A clock that was wrong once must not end the backups until it is right.
-	for _, b := range history {
-		if !b.Started.After(time.Now().Add(skew)) {
-			return b.Started, nil
-		}
+	newest, ok := a.state.newest(time.Now())
+	if !ok {
+		return time.Time{}, nil
 	}
-	return time.Time{}, nil
+	return newest.Started, nil
+}
+
+// read asks the store what it holds. A file system that hangs cannot be called
+// back: then the agent goes on without the answer, and asks again only after it.
+func (a *Agent) read(ctx context.Context) ([]Backup, error) {
+	type answer struct {
+		history []Backup
+		err     error
+	}
+	select {
+	case a.reading <- struct{}{}:
+	default:
+		return nil, errors.New("the storage has not answered the last question yet: is its file system alive?")
+	}
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	got := make(chan answer, 1)
+	go func() {
+		history, err := a.options.Store.History(ctx, maxRuns)
+		<-a.reading
+		got <- answer{history, err}
+	}()
+	select {
+	case r := <-got:
+		return r.history, r.err
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, fmt.Errorf("no answer within %s: is its file system alive?", readLimit)
+		}
+		return nil, context.Cause(ctx)
+	}
 }
 
 // planned is told when the loop means to run next.

@@ -33,6 +33,8 @@ type world struct {
 	mu       sync.Mutex
 	stored   []Backup
 	away     error
+	hang     chan struct{} // if set, the store answers when it is closed
+	asked    int
 	backup   func(ctx context.Context, p *pipeline.Progress) error // nil: works at once
 	lines    []string
 	watchdog time.Duration
@@ -40,6 +42,13 @@ type world struct {
 }
 
 func (w *world) History(context.Context, int) ([]Backup, error) {
+	w.mu.Lock()
+	hang := w.hang
+	w.asked++
+	w.mu.Unlock()
+	if hang != nil {
+		<-hang
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.stored, w.away
@@ -351,6 +360,48 @@ func TestHeldLockIsNoFailure(t *testing.T) {
 		}
 		_ = w.end()
 		wants(t, "events", strings.Join(w.events(), " "), "lock-held")
+	})
+}
+
+// TestStoreThatHangs: the loop goes on, the watchdog is told, and the store is not
+// asked twice at once.
+func TestStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		w := live(t, &world{watchdog: 20 * time.Second, hang: release})
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		s := w.agent.Status()
+		wants(t, "problem", s.Problem, "reading the backups in file:///backups", "is its file system alive?")
+		if w.asked != 1 {
+			t.Errorf("asked %d times", w.asked)
+		}
+		if n := w.beats(); n < 28 {
+			t.Errorf("the watchdog was told %d times in 5 minutes", n)
+		}
+		close(release)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s := w.agent.Status(); !s.Healthy {
+			t.Errorf("after it came back: %+v", s)
+		}
+		_ = w.end()
+	})
+}
+
+// TestAnotherHostsBackup makes good what failed here.
+func TestAnotherHostsBackup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := live(t, &world{backup: failed("dump", "no route to host")})
+		w.set(func() {
+			w.stored = []Backup{{ID: "other", Started: time.Now().Add(time.Second), Finished: time.Now().Add(time.Second)}}
+		})
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if s := w.agent.Status(); !s.Healthy || s.Attempts != 1 || s.State != StateIdle {
+			t.Errorf("%+v", s)
+		}
+		_ = w.end()
 	})
 }
 

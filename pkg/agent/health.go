@@ -18,10 +18,12 @@ func (s *state) problem(o *Options, now time.Time) string {
 		return s.away
 	case !s.known:
 		return "the backups in " + o.Storage + " have not been read yet"
-	case len(s.history) == 0:
+	}
+	backup, ok := s.newest(now)
+	if !ok {
 		return "there is no backup yet"
 	}
-	newest := s.history[0].Started
+	newest := backup.Started
 	due := o.Schedule.Latest(now.Add(-o.RandomDelay - overdueGrace))
 	if due.IsZero() || !newest.Before(due) || s.running != nil {
 		return ""

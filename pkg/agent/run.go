@@ -78,6 +78,7 @@ func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 	held := err != nil && a.options.Held(err)
 	stopped := err != nil && ctx.Err() != nil
 	a.mu.Lock()
+	a.state.turned = time.Now()
 	if stopped {
 		a.state.running = nil // told to stop: that is no failure of the backup
 	} else {

@@ -58,9 +58,23 @@ func (s *state) read(history []Backup) {
 func (s *state) plan(p scheduler.Plan) {
 	s.next, s.reason = p.At, string(p.Reason)
 	s.away = ""
+	if p.Err == nil { // also when another host made the backup that failed here
+		s.failure = ""
+	}
 	if p.Err != nil && p.Err.Error() != s.ended {
 		s.away = p.Err.Error()
 	}
+}
+
+// newest is the newest backup whose time can be believed: a clock that was wrong
+// once must not end the backups until it is right.
+func (s *state) newest(now time.Time) (Backup, bool) {
+	for _, b := range s.history {
+		if !b.Started.After(now.Add(skew)) {
+			return b, true
+		}
+	}
+	return Backup{}, false
 }
 
 // begin counts a new run.
