@@ -19,7 +19,7 @@ type chart struct {
 	Width, Height    int
 	Slots            []slot // all of them, from left to right
 	Longest, Largest string
-	From, To         string // of the first and the last run
+	Since, To        string // from the first run to the last one
 	Summary          string // for those who do not see it
 }
 
@@ -57,7 +57,7 @@ func (v *view) chart() *chart {
 		c.Slots = append(c.Slots, s)
 	}
 	c.Longest, c.Largest = span(longest), size(largest)
-	c.From, c.To = rows[len(rows)-1].At, rows[0].At
+	c.Since, c.To = fmt.Sprintf("%d since %s", len(rows), rows[len(rows)-1].At), rows[0].At
 	c.Summary = fmt.Sprintf("The last %d runs, %d of them failed; the longest took %s, the largest stored %s", len(rows), failed, c.Longest, c.Largest)
 	return c
 }

@@ -22,7 +22,7 @@ func (v *view) facts() []fact {
 		return []fact{next, none, {"Size", "–", "of the newest backup"}}
 	}
 	saved := ""
-	if b.PlainBytes > 0 {
+	if b.StoredBytes < b.PlainBytes {
 		saved = fmt.Sprintf(" (%.0f %%)", 100*float64(b.StoredBytes)/float64(b.PlainBytes))
 	}
 	return []fact{
