@@ -25,7 +25,7 @@ func (p *roff) subsection(title string) { fmt.Fprintf(p, ".SS %s\n", quoted(titl
 // name is the line that apropos(1) and whatis(1) read.
 func (p *roff) name(name, summary string) {
 	p.section("NAME")
-	fmt.Fprintf(p, "%s \\- %s\n", escape(name), escape(summary))
+	p.fill(strings.Fields(name + " - " + summary))
 }
 
 // text writes paragraphs, parted by empty lines.
