@@ -21,8 +21,8 @@ if [ "$1" = purge ]; then
 	rm -f /etc/systemd/system/*.wants/dbacked@*.service \
 		/etc/systemd/system/*.wants/dbacked-health@*.timer \
 		/etc/systemd/system/*.wants/dbacked-verify@*.timer
+	rmdir --ignore-fail-on-non-empty /etc/systemd/system/dbacked.target.wants /etc/dbacked 2>/dev/null || true
 	if [ -d /run/systemd/system ]; then
 		systemctl daemon-reload || true
 	fi
-	rmdir --ignore-fail-on-non-empty /etc/dbacked 2>/dev/null || true
 fi
