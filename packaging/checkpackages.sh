@@ -1,0 +1,40 @@
+#!/bin/bash
+# checkpackages.sh: build the packages of the last commit twice, from two folders, with
+# two caches, umasks and time zones, and see that the bytes are the same; then have
+# lintian, rpm and systemd-analyze look at them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tmp=$(mktemp --directory)
+trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
+version=$(git describe --tags --always)
+build() { # FOLDER UMASK ZONE
+	git clone --quiet "$PWD" "$tmp/$1/source"
+	(umask "$2" && cd "$tmp/$1/source" && TZ=$3 packaging/packages.sh "$version" "$tmp/$1/out" >/dev/null)
+}
+build here 022 UTC
+GOCACHE=$tmp/cache build some/where/else 077 Pacific/Auckland
+diff -r "$tmp/here/out" "$tmp/some/where/else/out"
+echo "two builds of $version are equal:"
+cd "$tmp/here/out"
+sha256sum ./*
+
+for package in ./*.deb; do
+	lintian --fail-on error,warning "$package"
+	echo "$package: lintian has nothing to say"
+done
+for package in ./*.rpm; do
+	rpm --query --package --list "$package" | grep -qx /usr/bin/dbacked
+	rpm --checksig --nosignature "$package"
+done
+
+dpkg-deb --extract ./*_amd64.deb "$tmp/root"
+file "$tmp/root/usr/bin/dbacked" | grep -q 'statically linked' && echo "the program is static"
+cd "$tmp/root/usr/lib/systemd/system"
+for unit in *; do
+	systemd-analyze verify --man=no --root="$tmp/root" "${unit/@/@x}"
+done
+echo "systemd-analyze verify has nothing to say"
+for unit in dbacked@.service dbacked-verify@.service dbacked-health@.service; do
+	systemd-analyze security --offline=true --threshold=12 "$unit" | tail -n 1
+done
