@@ -1,0 +1,93 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// password: a wrong one fails a run and nothing else, and the health timer calls
+// for help.
+func password(t *testing.T, b *bed) {
+	t.Cleanup(func() {
+		b.run(t, "systemctl", "restart", "dbacked@b") // with what edit puts back
+		b.healthy(t, "b")
+	})
+	b.edit(t, credential, 0o600, func(string) string { return "nonsense\n" })
+	b.run(t, "systemctl", "restart", "dbacked@b")
+	mark := b.journal.mark()
+	b.request(t, "b")
+	failed := b.journal.await(t, mark, event("b", "backup-failed")...)
+	t.Log(failed)
+	for _, name := range []string{"DBACKED_ERROR", "DBACKED_STAGE", "PRIORITY"} {
+		if failed[name] == "" {
+			t.Errorf("the failure has no %s", name)
+		}
+	}
+	if !strings.Contains(failed["DBACKED_ERROR"], "Access denied") && !strings.Contains(failed["DBACKED_ERROR"], "password") {
+		t.Errorf("the reason does not speak of the password: %s", failed["DBACKED_ERROR"])
+	}
+	code, body := b.get(t, "b", "/healthz")
+	if code != http.StatusServiceUnavailable {
+		t.Errorf("/healthz: %d %s", code, body)
+	}
+	t.Logf("/healthz: %d %s", code, body)
+	b.expectProperties(t, service("b"), "ActiveState=active", "SubState=running")
+
+	b.configure(t, "dbacked-health@b.timer", "[Timer]\nOnCalendar=\nOnActiveSec=100ms\nRandomizedDelaySec=0\nAccuracySec=10ms\n")
+	mark = b.journal.mark()
+	b.sudo(t, "systemctl", "start", "dbacked-health@b.timer")
+	t.Cleanup(func() {
+		b.run(t, "systemctl", "stop", "dbacked-health@b.timer")
+		b.run(t, "systemctl", "reset-failed", "dbacked-health@b.service")
+	})
+	alert := b.journal.await(t, mark, "_SYSTEMD_UNIT=dbacked-failure@b.service", "PRIORITY=1")
+	t.Logf("the failure unit says: %s", alert)
+}
+
+// away: with the database of a and the storage of b away at boot both are
+// active, say so, and back up when those are back.
+func away(t *testing.T, b *bed) {
+	// What network storage is: a mount that comes late, in a folder that is there.
+	const mounted, storage = "/srv/backups", "/srv/backups/host"
+	b.run(t, "mkdir", "-p", mounted)
+	b.write(t, dropIn(service("b")), "[Service]\nReadWritePaths="+mounted+"\n", 0o644)
+	env := b.read(t, "/etc/dbacked/b.env")
+	b.write(t, "/etc/dbacked/b.env", env+"DBACKED_STORAGE=file://"+storage+"\n", 0o600)
+	b.run(t, "systemctl", "mask", "postgresql.service", "postgresql@15-main.service")
+
+	b.reboot(t)
+	for instance, words := range map[string]string{"a": "5432", "b": storage} {
+		failed := b.journal.await(t, 0, "DBACKED_INSTANCE="+instance, "DBACKED_ERROR=*", "PRIORITY=*")
+		t.Log(failed)
+		b.expectProperties(t, service(instance), "ActiveState=active", "SubState=running", "NRestarts=0")
+		code, body := b.get(t, instance, "/healthz")
+		if code != http.StatusServiceUnavailable || !strings.Contains(body, words) {
+			t.Errorf("/healthz of %s: %d %s", instance, code, body)
+		}
+		t.Logf("%s: %s", instance, b.property(t, service(instance), "StatusText"))
+	}
+
+	mark := b.journal.mark()
+	b.run(t, "systemctl", "unmask", "postgresql.service", "postgresql@15-main.service")
+	b.run(t, "systemctl", "start", "postgresql.service")
+	b.run(t, "mount", "-t", "tmpfs", "tmpfs", mounted)
+	b.run(t, "install", "-d", "-o", "dbacked", "-g", "dbacked", "-m", "0700", storage)
+	for _, instance := range []string{"a", "b"} { // by themselves: nobody asks
+		proved := b.journal.awaitFor(t, 2*time.Minute, mark, event(instance, "backup-proved")...)
+		t.Log(proved)
+		if code, body := b.get(t, instance, "/healthz"); code != http.StatusOK {
+			t.Errorf("/healthz of %s: %d %s", instance, code, body)
+		}
+	}
+
+	b.write(t, "/etc/dbacked/b.env", env, 0o600)
+	must(t, os.Remove(b.path(dropIn(service("b")))))
+	b.run(t, "systemctl", "daemon-reload")
+	b.run(t, "systemctl", "restart", "dbacked@b")
+	b.healthy(t, "b")
+}

@@ -1,0 +1,82 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// restore: what an administrator types brings the data back, and what one-shots
+// of root write belongs to the service's user.
+func restore(t *testing.T, b *bed) {
+	for instance, how := range map[string]struct {
+		flags []string
+		drop  func()
+	}{
+		"a": {
+			[]string{"--run-as", "postgres"},
+			func() { b.postgres(t, "postgres", "DROP DATABASE shop") },
+		},
+		"b": {
+			[]string{"--run-as", "root", "--db-username", "root"},
+			func() { b.mariadb(t, "DROP DATABASE shop") },
+		},
+	} {
+		before := b.digest(t, instance)
+		b.sudo(t, "dbacked", "backup", instance) // by the agent
+		b.sudo(t, "dbacked", "verify", instance, "--private-key-path", privateKey, "--passphrase-file", passphrase)
+		b.sudo(t, "systemctl", "stop", "dbacked@"+instance, "dbacked@idle")
+		b.sudo(t, "dbacked", "backup", "--here", instance)
+		how.drop()
+		b.sudo(t, slices.Concat([]string{
+			"dbacked", "restore", instance, "--last-backup", "--yes", "--create",
+			"--private-key-path", privateKey, "--passphrase-file", passphrase,
+		}, how.flags)...)
+		if after := b.digest(t, instance); after != before {
+			t.Errorf("restored into %s: %s, not %s", instance, after, before)
+		}
+		b.sudo(t, "systemctl", "start", "dbacked@"+instance, "dbacked@idle")
+		b.backup(t, instance)
+	}
+	// The two that tmpfiles.d makes are root's.
+	strangers := b.run(t, "find", "/var/lib/dbacked", "/run/dbacked", "-mindepth", "1", "!", "-user", "dbacked", "!", "-type", "s")
+	if strangers != "" {
+		t.Errorf("these do not belong to the user dbacked:\n%s", strangers)
+	}
+	open := b.run(t, "find", "/var/lib/dbacked", "-mindepth", "1", "-perm", "/077", "!", "-type", "l")
+	if open != "" {
+		t.Errorf("these are open to others:\n%s", open)
+	}
+}
+
+// expectWhole compares what is stored of an instance with what was proved: each
+// folder of a backup has a manifest, and nothing hidden is left but the state.
+func (b *bed) expectWhole(t *testing.T, instance string) {
+	t.Helper()
+	dir := "/var/lib/dbacked/" + instance
+	if half := b.stored(t, instance); len(half) > 0 {
+		t.Errorf("half of a backup stays: %s", strings.Join(half, " "))
+	}
+	if n := strings.TrimSpace(b.sh(t, "find %s -name manifest | wc -l", dir)); n == "0" {
+		t.Errorf("%s holds no backup", dir)
+	}
+}
+
+// stored returns the files of an instance that belong to no backup with a
+// manifest.
+func (b *bed) stored(t *testing.T, instance string) (half []string) {
+	t.Helper()
+	dir := "/var/lib/dbacked/" + instance
+	out := b.sh(t, `cd %s && find . -mindepth 2 -path ./.state -prune -o -path ./control -prune -o -type f -print`, dir)
+	for name := range strings.Lines(out) {
+		name = strings.TrimPrefix(strings.TrimSpace(name), "./")
+		folder, file, _ := strings.Cut(name, "/")
+		whole := b.try(t, "test", "-e", dir+"/"+folder+"/manifest").status == 0
+		if !whole || strings.HasPrefix(file, ".") {
+			half = append(half, name)
+		}
+	}
+	return half
+}

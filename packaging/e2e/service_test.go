@@ -1,0 +1,39 @@
+//go:build e2e
+
+package e2e
+
+import "testing"
+
+// TestService goes through the life of a machine with dbacked, in this order:
+// each step leaves its instances running and healthy, but for the last.
+func TestService(t *testing.T) {
+	b := build(t)
+	for _, step := range []struct {
+		name string
+		show func(*testing.T, *bed)
+	}{
+		{"running", running},
+		{"schedule", schedule},
+		{"journal", journalFields},
+		{"metrics", metrics},
+		{"hardening", hardening},
+		{"sandbox", sandbox},
+		{"restore", restore},
+		{"secrets", secrets},
+		{"terminate", terminate},
+		{"kill", kill},
+		{"socket", socketSurvives},
+		{"stopped", stopped},
+		{"watchdog", watchdog},
+		{"configuration", configuration},
+		{"password", password},
+		{"idle", idle},
+		{"away", away},
+		{"upgrade", upgrade},
+		{"remove", remove},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.show(t, b) }) {
+			t.Logf("in %s the journal said:\n%s", step.name, b.journal.text(0))
+		}
+	}
+}
