@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -59,6 +60,7 @@ func (k *agentCommand) flags() config.Flags {
 const agentNeeds = config.NeedDatabase | config.NeedPublicKey | config.NeedStorage | config.NeedSchedule
 
 func (k *agentCommand) Run(ctx context.Context, a *app) error {
+	debug.SetGCPercent(idleGC)
 	notifier := systemd.NewNotifier(a.environ)
 	if k.Daemon {
 		return k.detach(a, notifier.Active())
@@ -130,6 +132,10 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 	}
 	return err
 }
+
+// idleGC keeps the heap of a process that mostly waits small: without it, scrapes
+// add 2 MiB to 23.
+const idleGC = 50
 
 // stopReserve is what a stop may take beside the wait for the tools.
 const stopReserve = 15 * time.Second
