@@ -38,6 +38,7 @@ func pgHints() []pgHint {
 		hint(`"transaction_timeout"`, `this pg_restore is newer than the server: install the package postgresql-client of the server's version`),
 		hint(`could not resize shared memory|No space left on device`, `the server's disk is full`),
 		hint(`terminating connection due to administrator command|server closed the connection|connection to server .* lost|shutting down|in recovery mode|starting up`, `the server stopped or restarted: see its log, then run this again`),
+		hint(`FATAL: +role "([^\n]*)" does not exist`, `the server has no role $1 to connect as: CREATE ROLE "$1" LOGIN, or set DBACKED_DB_USERNAME to one it has`),
 		hint(`role "([^\n]*)" does not exist`, `the target lacks the role $1: make it (without login is enough), or restore with --no-owner --no-privileges if no policy names it`),
 		hint(`Connection refused|could not translate host name|No route to host|timeout expired|connection refused|no such host|no answer within`, `check DBACKED_DB_HOST and DBACKED_DB_PORT, and that the server runs`),
 		hint(`could not open extension control file|extension "([^\n]*)" is not available`, `install the extension's package on the server`),

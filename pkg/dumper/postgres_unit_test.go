@@ -27,6 +27,7 @@ func TestPgAdvice(t *testing.T) {
 		"fe_sendauth: no password supplied":                                                          "set DBACKED_DB_PASSWORD",
 		`FATAL:  no pg_hba.conf entry for host "1.2.3.4"`:                                            "neither from this host",
 		"ERROR:  out of shared memory\nHINT:  You might need to increase max_locks_per_transaction.": "raise max_locks_per_transaction",
+		`pg_dump: error: FATAL:  role "nobody" does not exist`:                                       `CREATE ROLE "nobody" LOGIN`,
 		`ERROR:  role "boss" does not exist`:                                                         "lacks the role boss",
 		`ERROR:  tablespace "fast" does not exist`:                                                   "lacks the tablespace fast",
 		`ERROR:  extension "postgis" is not available`:                                               "install the extension's package",
