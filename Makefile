@@ -10,7 +10,7 @@ TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age
 
-.PHONY: help build test demo packages repo checkpackages lint fuzz bench clean
+.PHONY: help build test demo packages repo pkgcheck lint fuzz bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -37,9 +37,9 @@ repo: packages ## make a signed APT repository of them, dist/repo
 	@packaging/need.sh apt-utils gnupg
 	@packaging/repo.sh dist/repo dist/*.deb
 
-checkpackages: ## build the packages twice, compare them, and have lintian and systemd look at them
+pkgcheck: ## build the packages twice, compare them, and have lintian and systemd look at them
 	@packaging/need.sh lintian rpm systemd
-	@packaging/checkpackages.sh
+	@packaging/pkgcheck.sh
 
 lint: ## check style and the import rules
 	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...

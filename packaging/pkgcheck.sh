@@ -1,5 +1,5 @@
 #!/bin/bash
-# checkpackages.sh: build the packages of the last commit twice, from two folders, with
+# pkgcheck.sh: build the packages of the last commit twice, from two folders, with
 # two caches, umasks and time zones, and see that the bytes are the same; then have
 # lintian, rpm and systemd-analyze look at them.
 set -euo pipefail
@@ -7,9 +7,11 @@ cd "$(dirname "$0")/.."
 
 tmp=$(mktemp --directory)
 trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
-version=$(git describe --tags --always)
+commit=$(git rev-parse HEAD)
+version=$(git describe --tags --always "$commit")
 build() { # FOLDER UMASK ZONE
-	git clone --quiet "$PWD" "$tmp/$1/source"
+	git clone --quiet --no-checkout "$PWD" "$tmp/$1/source"
+	git -C "$tmp/$1/source" checkout --quiet --detach "$commit"
 	(umask "$2" && cd "$tmp/$1/source" && TZ=$3 packaging/packages.sh "$version" "$tmp/$1/out" >/dev/null)
 }
 build here 022 UTC
