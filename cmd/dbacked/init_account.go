@@ -78,10 +78,12 @@ func (e *findingsError) connected() bool {
 	return true
 }
 
-// errAgain has a group look once more without asking.
-var errAgain = errors.New("look again")
-
-func again(err error) bool { return errors.Is(err, errAgain) }
+// What a person chose after a check that failed: to look once more, or to give
+// other answers.
+var (
+	errAgain   = errors.New("look again")
+	errAnother = errors.New("give other answers")
+)
 
 // look checks the database as the service will reach it.
 func (w *wizard) look(ctx context.Context) error {
@@ -139,7 +141,7 @@ func (w *wizard) tryDatabase(ctx context.Context) error {
 	case "i":
 		return nil
 	}
-	return errors.New("as you like")
+	return errAnother
 }
 
 // grant runs the statements that a check names.

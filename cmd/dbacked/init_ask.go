@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -32,10 +33,12 @@ func (w *wizard) group(ctx context.Context, test func(context.Context) error, qu
 		if err == nil || !w.asked || ctx.Err() != nil {
 			return err
 		}
-		if again(err) {
+		if errors.Is(err, errAgain) {
 			continue
 		}
-		w.no(err)
+		if !errors.Is(err, errAnother) {
+			w.no(err)
+		}
 		for _, q := range questions {
 			w.draft.settled[q.variable] = false
 		}
@@ -70,7 +73,7 @@ func (w *wizard) answer(ctx context.Context, q question) error {
 			return nil
 		}
 		if !w.asked {
-			return err
+			return d.problemIs(settingOf(q.variable) + ": " + err.Error())
 		}
 		w.no(err)
 		d.values[q.variable], d.settled[q.variable] = "", false
@@ -94,7 +97,7 @@ func (w *wizard) typed(ctx context.Context, q question) (string, error) {
 // wrong looks at the answer by itself.
 func (q question) wrong(d *draft) error {
 	if problem := d.problem(q.variable); problem != "" {
-		return d.problemIs(settingOf(q.variable) + ": " + problem)
+		return errors.New(problem)
 	}
 	if q.check != nil {
 		return q.check(d.values[q.variable])

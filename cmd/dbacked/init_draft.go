@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/scheduler"
 )
 
 // nowhere is a folder that never holds settings: what is tried is the draft,
@@ -160,6 +162,11 @@ func (d *draft) problemIs(problems ...string) error {
 func (d *draft) problem(variable string) string {
 	if d.values[variable] == "" {
 		return ""
+	}
+	if variable == "DBACKED_SCHEDULE" { // which the configuration leaves to the scheduler
+		if _, err := scheduler.Parse(d.values[variable], time.UTC); err != nil {
+			return err.Error()
+		}
 	}
 	environ := []string{"DBACKED_CONFIG_DIRECTORY=" + nowhere, variable + "=" + d.values[variable]}
 	if variable != "DBACKED_DB_TYPE" && d.values["DBACKED_DB_TYPE"] != "" {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/scheduler"
@@ -23,11 +22,7 @@ func (w *wizard) schedule(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		at := s.Next(time.Now())
-		if at.IsZero() {
-			return errors.New("no time ever fits it")
-		}
-		w.good("after the first, which is made at once, the next is due %s", at.In(zone).Format("Mon 2006-01-02 15:04 MST"))
+		w.good("after the first, which is made at once, the next is due %s", s.Next(time.Now()).In(zone).Format("Mon 2006-01-02 15:04 MST"))
 		return nil
 	}
 	return w.group(ctx, next, question{

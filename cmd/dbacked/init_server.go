@@ -26,12 +26,17 @@ const (
 // server settles which server it is, and sees that somebody answers there.
 func (w *wizard) server(ctx context.Context) error {
 	d := w.draft
-	return w.group(ctx, w.dial,
+	err := w.group(ctx, func(context.Context) error { return nil },
 		question{
 			variable: "DBACKED_DB_TYPE", text: "Kind of database, pg (PostgreSQL) or mysql (MySQL, MariaDB)", fallback: likelyEngine,
 			clean: engineOf,
 			check: given("the kind of database"),
 		},
+	)
+	if err != nil {
+		return err
+	}
+	return w.group(ctx, w.dial,
 		question{
 			variable: "DBACKED_DB_HOST", text: "Its host, or the path of its socket", fallback: func() string { return likelyHost(d.values["DBACKED_DB_TYPE"]) },
 		},
@@ -116,10 +121,25 @@ func (w *wizard) dial(ctx context.Context) error {
 		w.good("a server answers at %s", address)
 		return nil
 	}
-	err = fmt.Errorf("no server answers at %s: %w", address, err)
+	if d := w.draft.values; d["DBACKED_DB_PORT"] == likelyPort(c.Type, c.Host) {
+		d["DBACKED_DB_PORT"] = "" // another host may have another
+	}
+	err = fmt.Errorf("no server answers at %s: %w", address, reason(err))
 	if w.flags.SkipChecks {
 		w.warn(err.Error())
+		w.draft.offer("DBACKED_DB_PORT", likelyPort(c.Type, c.Host))
 		return nil
+	}
+	return err
+}
+
+// reason leaves of a network's error what is not said already.
+func reason(err error) error {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return errors.New(dns.Err)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
 	}
 	return err
 }

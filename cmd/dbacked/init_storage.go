@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dumper"
@@ -75,6 +76,9 @@ func (w *wizard) makeStorage(ctx context.Context) error {
 	}
 	path := c.Storage.Path
 	own := filepath.Join(path, w.draft.name)
+	if strings.ContainsFunc(path, unicode.IsControl) {
+		return errors.New("a folder whose name has control characters cannot be told to systemd: take another")
+	}
 	if strings.HasPrefix(path, stateRoot+"/") && path != own && !strings.HasPrefix(path, filepath.Join(stateRoot, w.draft.name)+"/") {
 		return fmt.Errorf("the service sees of %s only its own folder: take %s itself, or a folder elsewhere", stateRoot, stateRoot)
 	}
@@ -153,9 +157,15 @@ func (w *wizard) giveFolder(ctx context.Context, path string) error {
 	if !ok || int(stat.Uid) == w.service.uid || !info.IsDir() {
 		return nil
 	}
-	yes, err := w.agrees(ctx, fmt.Sprintf("%s belongs to another user (%d). Give it, and all that is in it, to %s?", path, stat.Uid, w.service.name))
-	if err != nil || !yes {
-		return err // the probe says what comes of it
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		yes, err := w.agrees(ctx, fmt.Sprintf("%s belongs to another user (%d). Give it, and all that is in it, to %s?", path, stat.Uid, w.service.name))
+		if err != nil || !yes {
+			return err // the probe says what comes of it
+		}
 	}
 	return w.chownAll(path)
 }
@@ -185,7 +195,7 @@ func (w *wizard) chownAll(path string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	type former struct {
 		file     string
 		uid, gid int
@@ -196,7 +206,7 @@ func (w *wizard) chownAll(path string) error {
 		if err != nil {
 			return err
 		}
-		defer root.Close()
+		defer func() { _ = root.Close() }()
 		for _, f := range all {
 			if err := root.Lchown(f.file, f.uid, f.gid); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err

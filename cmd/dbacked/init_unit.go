@@ -44,13 +44,13 @@ RequiresMountsFor=%s
 ReadWritePaths=%s
 `, dropInMark, c.Instance, unitWord(path), unitWord("-"+path))
 	if hiddenFromService(path) {
-		text += "# The sandbox hides what is around it.\nBindPaths=" + unitWord("-"+strings.ReplaceAll(path, ":", `\:`)) + "\n"
+		text += "# The sandbox hides what is around it.\nBindPaths=" + unitWord("-"+path) + "\n"
 	}
 	return text
 }
 
 // unitWord writes a path as one word of a unit file, where "%" begins a
-// specifier and "\" an escape.
+// specifier, a backslash keeps the next character, and quotes all but these.
 func unitWord(path string) string {
 	plain := strings.IndexFunc(path, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._-", r)
@@ -67,8 +67,6 @@ func unitWord(path string) string {
 		case c == '"' || c == '\\':
 			b.WriteByte('\\')
 			b.WriteByte(c)
-		case c < ' ' || c == 0x7F:
-			fmt.Fprintf(&b, `\x%02x`, c)
 		default:
 			b.WriteByte(c)
 		}

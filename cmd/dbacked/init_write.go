@@ -71,7 +71,7 @@ func (w *wizard) agree(ctx context.Context) error {
 	}
 	if p.dropIn != "" {
 		for _, path := range w.dropInPaths() {
-			w.say("%s: lets the service write to %s", path, w.draft.values["DBACKED_STORAGE"])
+			w.say("%s: lets the service write there", path)
 		}
 	}
 	if w.keyPair != nil {
