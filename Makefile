@@ -37,8 +37,8 @@ repo: packages ## make a signed APT repository of them, dist/repo
 	@packaging/need.sh apt-utils gnupg
 	@packaging/repo.sh dist/repo dist/*.deb
 
-pkgcheck: ## build the packages twice, compare them, and have lintian and systemd look at them
-	@packaging/need.sh lintian rpm systemd
+pkgcheck: ## build the packages twice, compare them, and have lintian look at them
+	@packaging/need.sh lintian rpm file
 	@packaging/pkgcheck.sh
 
 lint: ## check style and the import rules

@@ -16,8 +16,7 @@ umask 022
 # supersedes.
 package_version() {
 	case $1 in
-	v[0-9]*) sed 's/^v//; s/-/+/; s/-/./g' <<<"$1" ;;
-	[0-9]*.*) tr - + <<<"$1" ;;
+	v[0-9]* | [0-9]*.*) sed 's/^v//; s/-/+/; s/-/./g' <<<"$1" ;;
 	*) echo "0~git$(date --date="@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S).${1//-/+}" ;;
 	esac
 }

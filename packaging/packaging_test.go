@@ -1,0 +1,221 @@
+// Package packaging tests what the packages hold beside the program.
+package packaging
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dbacked/dbacked/pkg/dbtest"
+)
+
+// tool runs a program that the machine may lack.
+func tool(t *testing.T, environ []string, name string, args ...string) (string, error) {
+	t.Helper()
+	_, err := exec.LookPath(name)
+	dbtest.Need(t, name, err)
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), environ...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// units are the unit files; each is as the package has it, but runs a program
+// that is there.
+func units(t *testing.T) (dir string, names []string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, pattern := range []string{"*.service", "*.socket", "*.timer", "*.target"} {
+		files, err := filepath.Glob("../systemd/" + pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			text := strings.ReplaceAll(read(t, file), "/usr/bin/dbacked", "/bin/true")
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, filepath.Base(file))
+		}
+	}
+	return dir, names
+}
+
+func TestUnitsAreClean(t *testing.T) {
+	t.Parallel()
+	dir, names := units(t)
+	for _, name := range names {
+		name = strings.Replace(name, "@", "@some-name", 1)
+		out, err := tool(t, []string{"SYSTEMD_UNIT_PATH=" + dir + ":"}, "systemd-analyze", "verify", "--man=no", name)
+		if err != nil || out != "" {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+// TestDropInsAreClean checks the examples as their comments say they are used.
+func TestDropInsAreClean(t *testing.T) {
+	t.Parallel()
+	for example, unit := range map[string]string{
+		"storage.conf": "dbacked@shop.service", "encrypted-credentials.conf": "dbacked@shop.service",
+		"tcp.conf": "dbacked@shop.socket", "mail.conf": "dbacked-failure@.service",
+	} {
+		dir, _ := units(t)
+		text := read(t, "examples/"+example)
+		if want := "/etc/systemd/system/" + unit + ".d/" + example; !strings.Contains(text, want) {
+			t.Errorf("%s does not say that it belongs to %s", example, want)
+		}
+		path := filepath.Join(dir, unit+".d", example)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := tool(t, []string{"SYSTEMD_UNIT_PATH=" + dir + ":"}, "systemd-analyze", "verify", "--man=no", strings.Replace(unit, "@.", "@shop.", 1))
+		if err != nil || out != "" {
+			t.Errorf("%s: %v\n%s", example, err, out)
+		}
+	}
+}
+
+// TestSandbox holds the exposure that systemd computes, in tenths.
+func TestSandbox(t *testing.T) {
+	t.Parallel()
+	for unit, most := range map[string]int{"dbacked@.service": 12, "dbacked-verify@.service": 12, "dbacked-health@.service": 5} {
+		out, err := tool(t, []string{"LC_ALL=C.UTF-8"}, "systemd-analyze", "security", "--no-pager", "--offline=true", fmt.Sprintf("--threshold=%d", most), "../systemd/"+unit)
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		t.Log(lines[len(lines)-1])
+		if err != nil {
+			t.Errorf("%s: %v\n%s", unit, err, out)
+		}
+	}
+}
+
+// TestEveryLineHasAReason wants a comment before each line, or group of lines,
+// of the service.
+func TestEveryLineHasAReason(t *testing.T) {
+	t.Parallel()
+	_, service, _ := strings.Cut(read(t, "../systemd/dbacked@.service"), "[Service]")
+	_, sandbox, found := strings.Cut(service, "# The sandbox.")
+	if !found {
+		t.Fatal("where does the sandbox begin?")
+	}
+	sandbox, _, _ = strings.Cut(sandbox, "[Install]")
+	explained, settings := false, 0
+	for line := range strings.Lines(sandbox) {
+		switch line = strings.TrimSpace(line); {
+		case line == "":
+			explained = false
+		case strings.HasPrefix(line, "#"):
+			explained = true
+		case strings.Contains(line, "="):
+			settings++
+			if !explained {
+				t.Errorf("%s has no reason", line)
+			}
+		}
+	}
+	if settings < 30 {
+		t.Errorf("only %d settings", settings)
+	}
+	if strings.Contains(service, "%I") {
+		t.Error("%I turns dashes into slashes: use %i")
+	}
+}
+
+func TestUserAndFolders(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for _, dir := range []string{"etc", "usr/lib/sysusers.d", "usr/lib/tmpfiles.d"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from, to := range map[string]string{"sysusers": "usr/lib/sysusers.d/dbacked.conf", "tmpfiles": "usr/lib/tmpfiles.d/dbacked.conf"} {
+		if err := os.WriteFile(filepath.Join(root, to), []byte(read(t, "../systemd/dbacked."+from)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() != 0 {
+		dbtest.Need(t, "root", os.ErrPermission)
+	}
+	for _, command := range [][]string{{"systemd-sysusers", "--root=" + root, "dbacked.conf"}, {"systemd-tmpfiles", "--root=" + root, "--create", "dbacked.conf"}} {
+		if out, err := tool(t, nil, command[0], command[1:]...); err != nil {
+			t.Fatalf("%v: %v\n%s", command, err, out)
+		}
+	}
+	if users := read(t, root+"/etc/passwd"); !strings.HasPrefix(users, "dbacked:x:") || !strings.Contains(users, ":/var/lib/dbacked:/usr/sbin/nologin") {
+		t.Errorf("the user is %s", users)
+	}
+	for _, dir := range []string{"/var/lib/dbacked", "/run/dbacked"} {
+		if info, err := os.Stat(root + dir); err != nil || info.Mode() != os.ModeDir|0o755 {
+			t.Errorf("%s: %v %v", dir, info, err)
+		}
+	}
+}
+
+// TestScriptsWithoutSystemd runs the scripts where none of systemd's programs is.
+func TestScriptsWithoutSystemd(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/run/systemd/system"); err == nil {
+		dbtest.Need(t, "a machine that systemd did not boot", os.ErrExist)
+	}
+	for _, test := range [][]string{
+		{"postinstall", "configure", ""}, {"postinstall", "configure", "1.0"}, {"postinstall", "abort-upgrade", "1.0"}, {"postinstall", "1"}, {"postinstall", "2"},
+		{"preremove", "remove"}, {"preremove", "upgrade", "2.0"}, {"preremove", "0"}, {"preremove", "1"},
+		{"postremove", "remove"}, {"postremove", "upgrade", "2.0"}, {"postremove", "0"}, {"postremove", "1"},
+	} {
+		cmd := exec.Command("/bin/sh", append([]string{"scripts/" + test[0] + ".sh"}, test[1:]...)...)
+		cmd.Env = []string{"PATH=/nonexistent"}
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%v: %v\n%s", test, err, out)
+		}
+	}
+}
+
+// TestNeedrestart reads the override as needrestart does, in Perl.
+func TestNeedrestart(t *testing.T) {
+	t.Parallel()
+	program := `our %nrconf; eval do { local $/; <STDIN> }; die $@ if $@;
+for my $unit (@ARGV) { for my $re (keys %{$nrconf{override_rc}}) { print "$unit=$nrconf{override_rc}{$re}\n" if $unit =~ /$re/ } }`
+	cmd := exec.Command("perl", "-e", program, "dbacked@shop.service", "postgresql.service", "dbacked-health@shop.service")
+	cmd.Stdin = strings.NewReader(read(t, "needrestart.conf"))
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "dbacked@shop.service=0\n" {
+		t.Errorf("%v: %q", err, out)
+	}
+}
+
+func TestPackageVersion(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(read(t, "packages.sh"), "package_version() {")
+	body, _, _ := strings.Cut(rest, "\n}\n")
+	for version, want := range map[string]string{
+		"v1.2.3":                "1.2.3",
+		"1.2.3":                 "1.2.3",
+		"v1.2.3-5-gabcdef":      "1.2.3+5.gabcdef",
+		"v1.2.3-dirty":          "1.2.3+dirty",
+		"1.2.3-5-gabcdef-dirty": "1.2.3+5.gabcdef.dirty",
+		"e290ffd":               "0~git20261123160000.e290ffd",
+		"1290ffd-dirty":         "0~git20261123160000.1290ffd+dirty",
+	} {
+		cmd := exec.Command("bash", "-c", "package_version() {"+body+"\n}\npackage_version "+version)
+		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1795449600", "TZ=UTC")
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s is %q instead of %q: %v", version, got, want, err)
+		}
+	}
+}
