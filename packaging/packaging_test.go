@@ -174,9 +174,19 @@ func TestScriptsWithoutSystemd(t *testing.T) {
 		dbtest.Need(t, "a machine that systemd did not boot", os.ErrExist)
 	}
 	for _, test := range [][]string{
-		{"postinstall", "configure", ""}, {"postinstall", "configure", "1.0"}, {"postinstall", "abort-upgrade", "1.0"}, {"postinstall", "1"}, {"postinstall", "2"},
-		{"preremove", "remove"}, {"preremove", "upgrade", "2.0"}, {"preremove", "0"}, {"preremove", "1"},
-		{"postremove", "remove"}, {"postremove", "upgrade", "2.0"}, {"postremove", "0"}, {"postremove", "1"},
+		{"postinstall", "configure", ""},
+		{"postinstall", "configure", "1.0"},
+		{"postinstall", "abort-upgrade", "1.0"},
+		{"postinstall", "1"},
+		{"postinstall", "2"},
+		{"preremove", "remove"},
+		{"preremove", "upgrade", "2.0"},
+		{"preremove", "0"},
+		{"preremove", "1"},
+		{"postremove", "remove"},
+		{"postremove", "upgrade", "2.0"},
+		{"postremove", "0"},
+		{"postremove", "1"},
 	} {
 		cmd := exec.Command("/bin/sh", append([]string{"scripts/" + test[0] + ".sh"}, test[1:]...)...)
 		cmd.Env = []string{"PATH=/nonexistent"}
