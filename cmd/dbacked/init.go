@@ -104,6 +104,9 @@ func newWizard(i *initCommand, a *app) (*wizard, error) {
 	if w.configDirectory, err = filepath.Abs(w.configDirectory); err != nil {
 		return nil, err
 	}
+	if len(i.PublicKey) > 0 && i.NewPrivateKey != "" {
+		return nil, &usageError{errors.New("--new-private-key makes a pair, and --public-key is of one that exists: give one of them")}
+	}
 	if w.service, err = serviceUser(i.ServiceUser); err != nil {
 		return nil, err
 	}
@@ -147,6 +150,9 @@ func (w *wizard) begin() error {
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name())
+	if w.flags.DBPassword.IsSet() {
+		w.warn("--db-password is visible to every user of this machine in ps: better use --db-password-file")
+	}
 	if w.service == nil && os.Geteuid() == 0 {
 		w.warn("there is no user " + unitUser + ", as whom the service runs (the package makes it): all is tried as root")
 	}

@@ -13,16 +13,16 @@ import (
 // account settles the database and who reads it.
 func (w *wizard) account(ctx context.Context) error {
 	d := w.draft
-	make := w.flags.CreateUser
-	if w.asked && !make && d.values["DBACKED_DB_USERNAME"] == "" {
+	create := w.flags.CreateUser
+	if w.asked && !create && d.values["DBACKED_DB_USERNAME"] == "" {
 		w.say("\nA user of its own, with no more rights than a backup needs, is best. Making one takes an administrator's access.")
 		yes, err := w.agrees(ctx, "Make such a user now?")
 		if err != nil {
 			return err
 		}
-		make = yes
+		create = yes
 	}
-	if make {
+	if create {
 		return w.makeUser(ctx)
 	}
 	return w.group(ctx, w.tryDatabase, w.databaseQuestion(), question{
@@ -146,8 +146,7 @@ func (w *wizard) tryDatabase(ctx context.Context) error {
 
 // grant runs the statements that a check names.
 func (w *wizard) grant(ctx context.Context, found *findingsError) error {
-	d := w.draft
-	user, password := d.values["DBACKED_DB_USERNAME"], d.values["DBACKED_DB_PASSWORD"]
+	user := w.draft.values["DBACKED_DB_USERNAME"]
 	admin, err := w.administrator(ctx)
 	if err != nil {
 		return err
@@ -156,8 +155,10 @@ func (w *wizard) grant(ctx context.Context, found *findingsError) error {
 	if len(fixes) == 0 {
 		return fmt.Errorf("no statement of an administrator mends it for %s", user)
 	}
-	_, err = w.runAsked(ctx, admin, plain(fixes...))
-	d.values["DBACKED_DB_USERNAME"], d.values["DBACKED_DB_PASSWORD"] = user, password
+	ran, err := w.runAsked(ctx, admin, plain(fixes...))
+	if ran {
+		w.rightsStay(user)
+	}
 	return err
 }
 

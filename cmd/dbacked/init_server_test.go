@@ -186,6 +186,9 @@ func TestStorageDropIn(t *testing.T) {
 		}
 		cmd := exec.Command("runuser", "-u", "nobody", "--", "env", "SYSTEMD_UNIT_PATH="+dir+":", systemd, "--test", "--system", "--unit=dbacked@shop.service")
 		out, err := cmd.CombinedOutput() // which says what it read, however it ends
+		if strings.Contains(string(out), "Ignoring") && strings.Contains(string(out), ".conf") {
+			t.Errorf("%q: systemd does not like\n%s", path, text)
+		}
 		want := []string{"RequiresMountsFor: " + path + " (origin-file)", "ReadWritePaths: -" + path + "\n"}
 		if strings.HasPrefix(path, "/home") {
 			want = append(want, "BindPaths: -"+path+":"+path+":rbind\n")
@@ -201,6 +204,45 @@ func TestStorageDropIn(t *testing.T) {
 			t.Errorf("%s needs no drop-in: %s", path, text)
 		}
 	}
+}
+
+// TestPathsDropIn shows the service what its sandbox hides.
+func TestPathsDropIn(t *testing.T) {
+	d := config.Database{Type: config.MySQL, Host: "/tmp/x/my.sock", TLS: config.TLS{CA: "/home/x/ca.pem"}, ToolsPath: []string{"/opt/pg", "/root/100%"}}
+	got := pathsDropIn(&config.Config{Instance: "shop", Database: d})
+	for _, line := range []string{"\nBindReadOnlyPaths=-/tmp/x\n", "\nBindReadOnlyPaths=-/home/x/ca.pem\n", "\nBindReadOnlyPaths=\"-/root/100%%\"\n"} {
+		if !strings.Contains(got, line) {
+			t.Errorf("%q is not in %s", line, got)
+		}
+	}
+	if strings.Contains(got, "/opt") {
+		t.Errorf("%s", got)
+	}
+	if got := pathsDropIn(&config.Config{Instance: "shop", Database: config.Database{Host: "/run/mysqld/mysqld.sock"}}); got != "" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestInitByUnixSocket lets root in as Debian's MariaDB does, and a user from
+// where the server sees it come.
+func TestInitByUnixSocket(t *testing.T) {
+	t.Parallel()
+	s := dbtest.MariaDB(t)
+	s.SQL(t, "", "ALTER USER root@localhost IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket")
+	b := newBedOn(t, mariadb, s)
+	b.must(os.Remove(b.path("etc/shop.env")))
+	b.must(os.Chmod(b.dir, 0o755))
+	b = b.without("DBACKED_PRIVATE_KEY_FILE")
+	b.small(10)
+	b.run(b.answers("--create-user")...).ok("CREATE USER 'dbacked'@'localhost'")
+	b.wantInstance()
+	b.must(os.Remove(b.path("etc/shop.env")))
+
+	b.write("admin", []byte("adm'in\\"))
+	s.SQL(t, "", `CREATE USER boss@'127.0.0.1' IDENTIFIED BY 'adm''in\\'; CREATE USER boss@localhost IDENTIFIED BY 'adm''in\\';
+		GRANT ALL ON *.* TO boss@'127.0.0.1' WITH GRANT OPTION; GRANT ALL ON *.* TO boss@localhost WITH GRANT OPTION`)
+	b.run(b.answers("--create-user", "--db-host", "127.0.0.1", "--db-username", "tcp", "--admin-username", "boss", "--admin-password-file", b.path("admin"))...).ok("CREATE USER 'tcp'@")
+	b.wantInstance()
 }
 
 // TestInitEnables has systemctl enable the unit in a tree, and takes a drop-in

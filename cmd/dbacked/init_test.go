@@ -188,11 +188,10 @@ func TestInitLeavesNothing(t *testing.T) {
 	onBoth(t, func(t *testing.T, e *engine) {
 		b := unset(t, e)
 		b.write("wrong", []byte("wrong"))
-		before := b.snapshot()
 		user := "u_" + b.db
 		wrong := strings.Replace(password, "s", "x", 1)
 		b.write("wrongpw", []byte(wrong))
-		before = b.snapshot()
+		before := b.snapshot()
 		for _, c := range []struct {
 			flags []string
 			code  int
@@ -205,7 +204,8 @@ func TestInitLeavesNothing(t *testing.T) {
 			{[]string{"--create-user", "--db-username", user, "--storage", "file:///var/lib/dbacked/other"}, exitFailure, "only its own folder"},
 			{[]string{"--create-user", "--db-username", user, "--public-key", b.path("wrong")}, exitConfig, "no PEM block"},
 			{[]string{"--create-user", "--db-username", user, "--schedule", "0 0 31 2 *"}, exitConfig, "31"},
-			{[]string{"--create-user", "--db-username", user, "--new-private-key", b.path("wrong"), "--no-passphrase"}, exitRefused, "never overwritten"},
+			{[]string{"--create-user", "--db-username", user, "--new-private-key", b.path("n.pem"), "--no-passphrase"}, exitUsage, "give one of them"},
+			{[]string{"--create-user", "--db-username", user, "--state-directory", "/proc/x/y"}, exitFailure, "/proc/x"},
 			{[]string{"--create-user", "--db-username", user, "--db-port", "99999"}, exitConfig, "99999"},
 			{[]string{"--create-user", "--db-username", user, "--timezone", "Mars/Base"}, exitConfig, "Mars/Base"},
 			{[]string{"--db-host", "127.0.0.1", "--db-username", e.tester, "--db-password-file", b.path("wrongpw")}, exitFailure, "connection"},

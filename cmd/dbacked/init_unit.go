@@ -14,18 +14,24 @@ import (
 // dropInMark begins a drop-in of init's, which it may then replace.
 const dropInMark = "# Written by dbacked init"
 
-// dropInPaths are where the drop-ins go that let the service, and its weekly
-// verification, write to the storage.
-func (w *wizard) dropInPaths() []string {
+// dropInPaths are where a drop-in goes that the service needs, and its weekly
+// verification too.
+func (w *wizard) dropInPaths(name string) []string {
 	var out []string
 	for _, unit := range []string{"dbacked@", "dbacked-verify@"} {
-		out = append(out, filepath.Join(w.unitDirectory, unit+w.draft.name+".service.d", "storage.conf"))
+		out = append(out, filepath.Join(w.unitDirectory, unit+w.draft.name+".service.d", name))
 	}
 	return out
 }
 
-// storageDropIn is the drop-in's text, "" where the storage is the state
-// folder, which the service may write anyway.
+// dropIns are the texts of the drop-ins by their names, "" for one that is not
+// needed.
+func dropIns(c *config.Config) map[string]string {
+	return map[string]string{"storage.conf": storageDropIn(c), "paths.conf": pathsDropIn(c)}
+}
+
+// storageDropIn lets the service write to a storage that is not the state
+// folder, which it may write anyway.
 func storageDropIn(c *config.Config) string {
 	path := c.Storage.Path
 	if path == stateRoot || strings.HasPrefix(path+"/", filepath.Join(stateRoot, c.Instance)+"/") {
@@ -49,6 +55,26 @@ ReadWritePaths=%s
 	return text
 }
 
+// pathsDropIn shows the service what it reads and the sandbox hides: a socket in
+// /tmp, a certificate in a home.
+func pathsDropIn(c *config.Config) string {
+	d := c.Database
+	var lines strings.Builder
+	for _, path := range append([]string{d.Socket(), d.TLS.CA, d.TLS.Cert, d.TLS.Key}, d.ToolsPath...) {
+		if !hiddenFromService(path) {
+			continue
+		}
+		if folder := filepath.Dir(path); path == d.Socket() && c.Database.Type == config.MySQL && folder != "/tmp" {
+			path = folder // a server makes its socket anew at its start
+		}
+		lines.WriteString("BindReadOnlyPaths=" + unitWord("-"+path) + "\n")
+	}
+	if lines.Len() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: the sandbox of %s hides what is below /home, /root and /tmp.\n\n[Service]\n%s", dropInMark, c.Instance, lines.String())
+}
+
 // unitWord writes a path as one word of a unit file, where "%" begins a
 // specifier, a backslash keeps the next character, and quotes all but these.
 func unitWord(path string) string {
@@ -61,10 +87,10 @@ func unitWord(path string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for i := range len(path) {
-		switch c := path[i]; {
-		case c == '%':
+		switch c := path[i]; c {
+		case '%':
 			b.WriteString("%%")
-		case c == '"' || c == '\\':
+		case '"', '\\':
 			b.WriteByte('\\')
 			b.WriteByte(c)
 		default:

@@ -56,8 +56,7 @@ func (w *wizard) makeUser(ctx context.Context) error {
 // makeUserAs makes the user, or gives one that exists what it lacks, and sees
 // that a backup works with it.
 func (w *wizard) makeUserAs(ctx context.Context, a *admin) error {
-	d := w.draft
-	database, name := d.values["DBACKED_DB_NAME"], d.values["DBACKED_DB_USERNAME"]
+	name, database := w.draft.values["DBACKED_DB_USERNAME"], w.draft.values["DBACKED_DB_NAME"]
 	run := func(ctx context.Context, database string, statements ...string) ([][]string, error) {
 		return w.sql(ctx, a, database, statements...)
 	}
@@ -73,24 +72,10 @@ func (w *wizard) makeUserAs(ctx context.Context, a *admin) error {
 		return fmt.Errorf("there is no database %q on this server", database)
 	}
 	var statements []statement
-	generated := false
 	if exists {
 		w.say("  The user %s exists already: it is given what it lacks.", printable(name))
 	} else {
-		if d.values["DBACKED_DB_PASSWORD"] == "" && !w.byPeer(name) {
-			d.values["DBACKED_DB_PASSWORD"], generated = newPassword(), true
-		}
-		statements = maker.create(d.values["DBACKED_DB_PASSWORD"])
-		w.undo.add("the database's user "+name, func(ctx context.Context) error {
-			if _, exists, err := maker.look(ctx, run); err != nil || !exists {
-				return err
-			}
-			_, err := run(ctx, database, maker.remove()...)
-			return err
-		})
-	}
-	if generated {
-		w.say("  It gets a random password, which goes into %s.", w.passwordPlace())
+		statements = w.newUser(maker, run)
 	}
 	ran, err := w.runAsked(ctx, a, append(statements, maker.grants()...))
 	if err != nil {
@@ -99,7 +84,36 @@ func (w *wizard) makeUserAs(ctx context.Context, a *admin) error {
 	if !ran {
 		return errors.New("then no user is made: choose another, or leave by Ctrl-C")
 	}
+	if exists {
+		w.rightsStay(name)
+	}
 	return w.proveUser(ctx, a, maker, exists)
+}
+
+// newUser is how a user is made, who goes again when init fails.
+func (w *wizard) newUser(maker userMaker, run sqlRunner) []statement {
+	d := w.draft
+	name, database := d.values["DBACKED_DB_USERNAME"], d.values["DBACKED_DB_NAME"]
+	if d.values["DBACKED_DB_PASSWORD"] == "" && !w.byPeer(name) {
+		d.values["DBACKED_DB_PASSWORD"] = newPassword()
+		w.say("  It gets a random password, which goes into %s.", w.passwordPlace())
+	}
+	w.undo.add("the database's user "+name, func(ctx context.Context) error {
+		if _, exists, err := maker.look(ctx, run); err != nil || !exists {
+			return err
+		}
+		_, err := run(ctx, database, maker.remove()...)
+		return err
+	})
+	return maker.create(d.values["DBACKED_DB_PASSWORD"])
+}
+
+// rightsStay says, if init fails, what it does not take back: which of the
+// rights the user had before is not known.
+func (w *wizard) rightsStay(name string) {
+	w.undo.add("what was granted to "+name, func(context.Context) error {
+		return errors.New("it may have had some of it before: revoke by hand what is not wanted")
+	})
 }
 
 // byPeer tells whether the server may know the service by its socket alone.

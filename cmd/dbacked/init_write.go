@@ -19,8 +19,9 @@ type plan struct {
 	env        []byte
 	public     []byte // nil: the key stays where it is
 	credential []byte // nil: there is none
-	dropIn     string
+	dropIns    map[string]string
 	state      string
+	shown      []string // lines for people, without secrets
 }
 
 // plan makes the files of the answers.
@@ -39,7 +40,7 @@ func (w *wizard) plan() (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.dropIn, p.state = storageDropIn(c), c.StateDirectory
+	p.dropIns, p.state = dropIns(c), c.StateDirectory
 	var out []config.Assignment
 	for _, a := range d.assignments() {
 		switch {
@@ -50,9 +51,20 @@ func (w *wizard) plan() (*plan, error) {
 			continue
 		}
 		out = append(out, a)
+		p.shown = append(p.shown, a.Name+"="+shownValue(a))
 	}
 	p.env, err = config.EncodeEnv(out)
 	return p, err
+}
+
+// shownValue is a value without what nobody shall read on a screen.
+func shownValue(a config.Assignment) string {
+	for _, s := range config.Settings() {
+		if s.Variable == a.Name && !s.Secret {
+			return printable(a.Value)
+		}
+	}
+	return "…" // a secret, or a variable that is not dbacked's: who knows
 }
 
 // agree shows what will be written.
@@ -63,15 +75,12 @@ func (w *wizard) agree(ctx context.Context) error {
 	}
 	w.planned = p
 	w.say("\n%s:", w.envPath())
-	for line := range strings.Lines(string(p.env)) {
-		if name, _, _ := strings.Cut(line, "="); name == "DBACKED_DB_PASSWORD" || name == "DBACKED_PING_URL" {
-			line = name + "=…"
-		}
-		w.say("    %s", printable(strings.TrimRight(line, "\n")))
+	for _, line := range p.shown {
+		w.say("    %s", line)
 	}
-	if p.dropIn != "" {
-		for _, path := range w.dropInPaths() {
-			w.say("%s: lets the service write there", path)
+	for name, text := range p.dropIns {
+		if text != "" {
+			w.say("%s: lets the service at it", strings.Join(w.dropInPaths(name), ", "))
 		}
 	}
 	if w.keyPair != nil {
@@ -113,8 +122,10 @@ func (w *wizard) write(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := w.writeDropIns(p.dropIn); err != nil {
-		return err
+	for name, text := range p.dropIns {
+		if err := w.writeDropIn(name, text); err != nil {
+			return err
+		}
 	}
 	if err := w.sign(ctx, p.state); err != nil {
 		return err
@@ -140,9 +151,9 @@ func (w *wizard) reread() error {
 	return err
 }
 
-// writeDropIns writes, or removes, what lets the service at the storage.
-func (w *wizard) writeDropIns(text string) error {
-	for _, path := range w.dropInPaths() {
+// writeDropIn writes a drop-in, or removes one that is needed no more.
+func (w *wizard) writeDropIn(name, text string) error {
+	for _, path := range w.dropInPaths(name) {
 		old, err := os.ReadFile(path)
 		switch {
 		case text != "" && (err != nil || strings.HasPrefix(string(old), dropInMark)):
@@ -153,7 +164,7 @@ func (w *wizard) writeDropIns(text string) error {
 				return err
 			}
 		case text != "":
-			w.warn(path + " is not init's and stays as it is: see that it has ReadWritePaths= of the storage")
+			w.warn(path + " is not init's and stays as it is: see that it has this:\n" + text)
 		case strings.HasPrefix(string(old), dropInMark): // of a former storage
 			if err := os.Remove(path); err != nil {
 				return err

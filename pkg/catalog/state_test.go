@@ -153,3 +153,15 @@ func TestAgentID(t *testing.T) {
 		t.Errorf("where the state folder is a file: %v", err)
 	}
 }
+
+func TestKeepAgentID(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	for _, id := range []string{"former", "another"} { // the first one stays
+		if err := KeepAgentID(dir, id); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := LoadOrCreateAgentID(dir); got != "former" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
