@@ -72,6 +72,9 @@ func (d *draft) publicKeys(texts []string) error {
 // absolute completes paths, which the service would look for elsewhere, and
 // takes the password out of its file, which the service may not be able to read.
 func (d *draft) absolute() error {
+	if d.values["DBACKED_STORAGE"] != "" {
+		d.values["DBACKED_STORAGE"] = folderURL(d.values["DBACKED_STORAGE"])
+	}
 	for _, variable := range []string{
 		"DBACKED_STATE_DIRECTORY", "DBACKED_DB_TLS_CA", "DBACKED_DB_TLS_CERT", "DBACKED_DB_TLS_KEY", "DBACKED_PING_URL_FILE", "DBACKED_DB_PASSWORD_FILE",
 	} {

@@ -191,7 +191,7 @@ func TestStorageDropIn(t *testing.T) {
 		}
 		want := []string{"RequiresMountsFor: " + path + " (origin-file)", "ReadWritePaths: -" + path + "\n"}
 		if strings.HasPrefix(path, "/home") {
-			want = append(want, "BindPaths: -"+path+":"+path+":rbind\n")
+			want = append(want, "ProtectHome: tmpfs\n", "BindPaths: -"+path+":"+path+":rbind\n")
 		}
 		for _, w := range want {
 			if !strings.Contains(string(out), w) {
@@ -210,7 +210,7 @@ func TestStorageDropIn(t *testing.T) {
 func TestPathsDropIn(t *testing.T) {
 	d := config.Database{Type: config.MySQL, Host: "/tmp/x/my.sock", TLS: config.TLS{CA: "/home/x/ca.pem"}, ToolsPath: []string{"/opt/pg", "/root/100%"}}
 	got := pathsDropIn(&config.Config{Instance: "shop", Database: d})
-	for _, line := range []string{"\nBindReadOnlyPaths=-/tmp/x\n", "\nBindReadOnlyPaths=-/home/x/ca.pem\n", "\nBindReadOnlyPaths=\"-/root/100%%\"\n"} {
+	for _, line := range []string{"\nProtectHome=tmpfs\n", "\nBindReadOnlyPaths=-/tmp/x\n", "\nBindReadOnlyPaths=-/home/x/ca.pem\n", "\nBindReadOnlyPaths=\"-/root/100%%\"\n"} {
 		if !strings.Contains(got, line) {
 			t.Errorf("%q is not in %s", line, got)
 		}

@@ -263,7 +263,7 @@ func TestInitImports(t *testing.T) {
 	})
 	b.must(err)
 	b.write("former.json", object)
-	b.run(b.root("shop", "--yes", "--import", b.path("former.json"), "--storage", "file://"+b.path("storage"))...).ok("odd", "answers taken")
+	b.run(b.root("shop", "--yes", "--import", b.path("former.json"), "--storage", b.path("storage"))...).ok("odd", "answers taken")
 	b.wantInstance()
 	if id := strings.TrimSpace(string(b.read("state/agent-id"))); id != "agent-7" {
 		t.Errorf("the agent's id became %q", id)

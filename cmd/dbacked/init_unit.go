@@ -50,15 +50,25 @@ RequiresMountsFor=%s
 ReadWritePaths=%s
 `, dropInMark, c.Instance, unitWord(path), unitWord("-"+path))
 	if hiddenFromService(path) {
-		text += "# The sandbox hides what is around it.\nBindPaths=" + unitWord("-"+path) + "\n"
+		text += "# The sandbox hides what is around it.\n" + openHome(path) + "BindPaths=" + unitWord("-"+path) + "\n"
 	}
 	return text
+}
+
+// openHome lets paths below the homes be shown: without it, nobody may even pass
+// the closed folder above them.
+func openHome(path string) string {
+	if hiddenFromService(path) && !strings.HasPrefix(path, "/tmp") && !strings.HasPrefix(path, "/var/tmp") {
+		return "ProtectHome=tmpfs\n"
+	}
+	return ""
 }
 
 // pathsDropIn shows the service what it reads and the sandbox hides: a socket in
 // /tmp, a certificate in a home.
 func pathsDropIn(c *config.Config) string {
 	d := c.Database
+	var home string
 	var lines strings.Builder
 	for _, path := range append([]string{d.Socket(), d.TLS.CA, d.TLS.Cert, d.TLS.Key}, d.ToolsPath...) {
 		if !hiddenFromService(path) {
@@ -67,12 +77,15 @@ func pathsDropIn(c *config.Config) string {
 		if folder := filepath.Dir(path); path == d.Socket() && c.Database.Type == config.MySQL && folder != "/tmp" {
 			path = folder // a server makes its socket anew at its start
 		}
+		if home == "" {
+			home = openHome(path)
+		}
 		lines.WriteString("BindReadOnlyPaths=" + unitWord("-"+path) + "\n")
 	}
 	if lines.Len() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s: the sandbox of %s hides what is below /home, /root and /tmp.\n\n[Service]\n%s", dropInMark, c.Instance, lines.String())
+	return fmt.Sprintf("%s: the sandbox of %s hides what is below /home, /root and /tmp.\n\n[Service]\n%s%s", dropInMark, c.Instance, home, lines.String())
 }
 
 // unitWord writes a path as one word of a unit file, where "%" begins a
