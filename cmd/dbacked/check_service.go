@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dbacked/dbacked/pkg/agent"
@@ -53,26 +53,24 @@ func onlyThere(c *config.Config, here []dumper.Finding, inside []agent.Finding) 
 	return found
 }
 
-// dropIn is what to write so that the service sees the files that are configured
-// and hidden from it; empty when there are none.
+// dropIn says what to write so that the service sees the files that are
+// configured and hidden from it; empty when there are none. It is what init
+// writes.
 func dropIn(c *config.Config) string {
-	d := c.Database
 	var lines []string
-	for _, path := range append([]string{d.Socket(), d.TLS.CA, d.TLS.Cert, d.TLS.Key}, d.ToolsPath...) {
-		if hiddenFromService(path) {
-			lines = append(lines, "BindReadOnlyPaths="+path)
-		}
-	}
-	state := filepath.Dir(c.StateDirectory)
-	if own := filepath.Join(c.Storage.Path, c.Instance); own != state {
-		lines = append(lines, "ReadWritePaths="+own)
-		if hiddenFromService(own) {
-			lines = append(lines, "BindPaths="+own)
+	for _, text := range dropIns(c) {
+		for line := range strings.Lines(text) {
+			line = strings.TrimSpace(line)
+			// A mount is waited for in [Unit]; the rest belongs to [Service].
+			if strings.Contains(line, "=") && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "RequiresMountsFor=") && !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
 		}
 	}
 	if len(lines) == 0 {
 		return ""
 	}
+	slices.Sort(lines)
 	return fmt.Sprintf("systemctl edit dbacked@%s, write [Service] and below it %s, then systemctl restart dbacked@%s",
 		c.Instance, strings.Join(lines, " and "), c.Instance)
 }

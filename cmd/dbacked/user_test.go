@@ -82,7 +82,7 @@ func TestDropIn(t *testing.T) {
 	c, err := (&app{screen: s, environ: environ}).load("shop", (&agentCommand{}).flags(), agentNeeds)
 	b.must(err)
 	got := dropIn(c)
-	for _, want := range []string{"systemctl edit dbacked@shop", "BindReadOnlyPaths=/tmp/sock", "ReadWritePaths=/srv/backups/shop", "systemctl restart dbacked@shop"} {
+	for _, want := range []string{"systemctl edit dbacked@shop", "BindReadOnlyPaths=-/tmp/sock", "ReadWritePaths=-/srv/backups", "systemctl restart dbacked@shop"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q lacks %q", got, want)
 		}
