@@ -19,7 +19,7 @@ func password(t *testing.T, b *bed) {
 	})
 	b.edit(t, credential, 0o600, func(string) string { return "nonsense\n" })
 	b.run(t, "systemctl", "restart", "dbacked@b")
-	mark := b.journal.mark()
+	mark := b.mark(t)
 	b.request(t, "b")
 	failed := b.journal.await(t, mark, event("b", "backup-failed")...)
 	t.Log(failed)
@@ -39,7 +39,7 @@ func password(t *testing.T, b *bed) {
 	b.expectProperties(t, service("b"), "ActiveState=active", "SubState=running")
 
 	b.configure(t, "dbacked-health@b.timer", "[Timer]\nOnCalendar=\nOnActiveSec=100ms\nRandomizedDelaySec=0\nAccuracySec=10ms\n")
-	mark = b.journal.mark()
+	mark = b.mark(t)
 	b.sudo(t, "systemctl", "start", "dbacked-health@b.timer")
 	t.Cleanup(func() {
 		b.run(t, "systemctl", "stop", "dbacked-health@b.timer")
@@ -72,7 +72,7 @@ func away(t *testing.T, b *bed) {
 		t.Logf("%s: %s", instance, b.property(t, service(instance), "StatusText"))
 	}
 
-	mark := b.journal.mark()
+	mark := b.mark(t)
 	b.run(t, "systemctl", "unmask", "postgresql.service", "postgresql@15-main.service")
 	b.run(t, "systemctl", "start", "postgresql.service")
 	b.run(t, "mount", "-t", "tmpfs", "tmpfs", mounted)

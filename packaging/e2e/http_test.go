@@ -37,7 +37,7 @@ func (m *machine) get(t *testing.T, instance, path string) (code int, body strin
 
 func (m *machine) ask(t *testing.T, instance, method, path string) (code int, body string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+path, nil)
+	request, err := http.NewRequestWithContext(context.Background(), method, "http://localhost"+path, nil)
 	must(t, err)
 	response, err := m.client(instance).Do(request)
 	must(t, err)
@@ -70,7 +70,7 @@ func (m *machine) request(t *testing.T, instance string) {
 func (m *machine) backup(t *testing.T, instance string) entry {
 	t.Helper()
 	eventually(t, instance+" is idle", func() bool { return m.status(t, instance).Running == nil })
-	mark := m.journal.mark()
+	mark := m.mark(t)
 	m.request(t, instance)
 	return m.journal.await(t, mark, event(instance, "backup-proved")...)
 }

@@ -4,8 +4,11 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,9 +80,22 @@ func (j *journal) add(e entry) {
 	j.grown = make(chan struct{})
 }
 
-// mark is where the journal ends now. What the machine was told to write before
-// may still be on its way.
-func (j *journal) mark() int {
+// mark writes an entry into the journal and returns its place there: what comes
+// from here on was written later.
+func (m *machine) mark(t *testing.T) int {
+	t.Helper()
+	conn, err := net.Dial("unixgram", m.path("/run/systemd/journal/socket"))
+	must(t, err)
+	defer conn.Close()
+	from, text := m.journal.size(), "mark "+rand.Text()
+	_, err = fmt.Fprintf(conn, "MESSAGE=%s\nPRIORITY=7\nSYSLOG_IDENTIFIER=e2e\n", text)
+	must(t, err)
+	m.journal.await(t, from, "MESSAGE="+text)
+	entries, _, _ := m.journal.since(from)
+	return from + slices.IndexFunc(entries, func(e entry) bool { return e["MESSAGE"] == text })
+}
+
+func (j *journal) size() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.entries)

@@ -23,6 +23,9 @@ func running(t *testing.T, b *bed) {
 		t.Error("an instance without its env file was started")
 	}
 	b.journal.await(t, 0, "MESSAGE=dbacked@nosuch.service: Starting requested but asserts failed*")
+	b.run(t, "systemctl", "enable", "dbacked@nosuch") // else systemd forgets it at once
+	b.try(t, "systemctl", "start", "dbacked@nosuch")
+	defer b.run(t, "systemctl", "disable", "dbacked@nosuch")
 	if status := b.try(t, "systemctl", "status", "dbacked@nosuch"); !strings.Contains(status.out, "/etc/dbacked/nosuch.env") {
 		t.Errorf("systemctl status does not name the missing env file:\n%s", status.out)
 	}
@@ -37,7 +40,7 @@ func schedule(t *testing.T, b *bed) {
 		t.Logf("%s: %s", instance, first)
 	}
 	for _, instance := range []string{"a", "b"} {
-		mark := b.journal.mark()
+		mark := b.mark(t)
 		b.journal.awaitFor(t, 75*time.Second, mark, append(event(instance, "backup-started"), "DBACKED_REASON=due")...)
 		proved := b.journal.awaitFor(t, eventTimeout, mark, event(instance, "backup-proved")...)
 		list := b.sudo(t, "dbacked", "list", instance)
@@ -60,14 +63,16 @@ func stopped(t *testing.T, b *bed) {
 		{"systemctl", "disable", "--now", "dbacked@a"},
 		{"systemctl", "stop", "dbacked.target"},
 	} {
-		mark := b.journal.mark()
+		mark := b.mark(t)
 		end := b.scrape("a")
 		b.sudo(t, command...)
+		// A target's stop does not wait for what stops with it.
+		eventually(t, "a has stopped", func() bool { return b.property(t, socket("a"), "ActiveState") == "inactive" })
 		b.expectProperties(t, service("a"), "ActiveState=inactive", "Result=success")
-		b.expectProperties(t, socket("a"), "ActiveState=inactive")
 		answered, refused := end(200)
 		t.Logf("%s: %d requests answered before, %d refused after", strings.Join(command, " "), answered, refused)
 		b.expectProperties(t, service("a"), "ActiveState=inactive")
+		b.expectProperties(t, socket("a"), "ActiveState=inactive")
 		b.journal.await(t, mark, event("a", "agent-stopping")...)
 		if n := b.journal.count(mark, event("a", "agent-ready")...); n != 0 {
 			t.Errorf("after %q the agent was started again", command)
@@ -89,7 +94,7 @@ func watchdog(t *testing.T, b *bed) {
 	b.configure(t, service("a"), "[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\nRestartSec=100ms\n")
 	b.run(t, "systemctl", "restart", "dbacked@a")
 	before := b.property(t, service("a"), "MainPID")
-	mark := b.journal.mark()
+	mark := b.mark(t)
 	started := time.Now()
 	b.run(t, "kill", "-STOP", before)
 	b.journal.await(t, mark, "_PID=1", "UNIT="+service("a"), "MESSAGE="+service("a")+": Watchdog timeout*")
@@ -104,7 +109,7 @@ func watchdog(t *testing.T, b *bed) {
 
 // configuration: a wrong one ends the agent for good, and says what is wrong.
 func configuration(t *testing.T, b *bed) {
-	mark := b.journal.mark()
+	mark := b.mark(t)
 	t.Cleanup(func() { b.run(t, "systemctl", "restart", "dbacked@a") }) // with what edit puts back
 	b.edit(t, "/etc/dbacked/a.env", 0o600, func(env string) string {
 		return strings.Replace(env, "* * * * *", "61 * * * *", 1)

@@ -60,15 +60,10 @@ const maxExposure = 1.2
 // hardening: systemd finds nothing wrong with the units, and little exposed.
 func hardening(t *testing.T, b *bed) {
 	units := strings.Fields(b.run(t, "sh", "-c", `dpkg -L dbacked | grep '^/usr/lib/systemd/system/.*\.'`))
-	var named []string
-	for _, unit := range units {
-		unit = unit[strings.LastIndexByte(unit, '/')+1:]
-		named = append(named, strings.Replace(unit, "@.", "@a.", 1))
+	if len(units) < 8 {
+		t.Errorf("the package has only these units: %v", units)
 	}
-	if len(named) < 8 {
-		t.Errorf("the package has only these units: %v", named)
-	}
-	r := b.try(t, append([]string{"systemd-analyze", "verify", "--man=no"}, named...)...)
+	r := b.try(t, append([]string{"systemd-analyze", "verify", "--man=no"}, units...)...)
 	if r.status != 0 || r.out+r.err != "" {
 		t.Errorf("systemd-analyze verify: exit status %d\n%s%s", r.status, r.out, r.err)
 	}

@@ -13,7 +13,7 @@ func upgrade(t *testing.T, b *bed) {
 	b.publish(t, b.next())
 	b.sudo(t, "apt", "update")
 	release := b.hold(t, "a")
-	mark := b.journal.mark()
+	mark := b.mark(t)
 	before := b.property(t, service("a"), "MainPID")
 	b.sudo(t, "apt", "install", "--yes", "dbacked")
 	if out := b.run(t, "dbacked", "version"); !strings.Contains(out, secondVersion) {
@@ -68,7 +68,7 @@ func remove(t *testing.T, b *bed) {
 
 func (b *bed) expectNothingRuns(t *testing.T) {
 	t.Helper()
-	if units := b.run(t, "systemctl", "list-units", "--all", "--plain", "--no-legend", "dbacked*.service", "dbacked*.socket", "dbacked*.timer", "dbacked.target"); units != "" {
+	if units := b.run(t, "systemctl", "list-units", "--state=active,activating,deactivating,reloading,failed", "--plain", "--no-legend", "dbacked*.service", "dbacked*.socket", "dbacked*.timer", "dbacked.target"); units != "" {
 		t.Errorf("these units are left:\n%s", units)
 	}
 	if pids := b.processes(t, "dbacked"); len(pids) > 0 {

@@ -20,14 +20,14 @@ func restore(t *testing.T, b *bed) {
 			func() { b.postgres(t, "postgres", "DROP DATABASE shop") },
 		},
 		"b": {
-			[]string{"--run-as", "root", "--db-username", "root"},
+			[]string{"--run-as", "root", "--db-username", "root", "--db-host", "/run/mysqld/mysqld.sock"},
 			func() { b.mariadb(t, "DROP DATABASE shop") },
 		},
 	} {
 		before := b.digest(t, instance)
 		b.sudo(t, "dbacked", "backup", instance) // by the agent
 		b.sudo(t, "dbacked", "verify", instance, "--private-key-path", privateKey, "--passphrase-file", passphrase)
-		b.sudo(t, "systemctl", "stop", "dbacked@"+instance, "dbacked@idle")
+		b.sudo(t, "systemctl", "stop", "dbacked@"+instance)
 		b.sudo(t, "dbacked", "backup", "--here", instance)
 		how.drop()
 		b.sudo(t, slices.Concat([]string{
@@ -37,7 +37,7 @@ func restore(t *testing.T, b *bed) {
 		if after := b.digest(t, instance); after != before {
 			t.Errorf("restored into %s: %s, not %s", instance, after, before)
 		}
-		b.sudo(t, "systemctl", "start", "dbacked@"+instance, "dbacked@idle")
+		b.sudo(t, "systemctl", "start", "dbacked@"+instance)
 		b.backup(t, instance)
 	}
 	// The two that tmpfiles.d makes are root's.
@@ -69,7 +69,7 @@ func (b *bed) expectWhole(t *testing.T, instance string) {
 func (b *bed) stored(t *testing.T, instance string) (half []string) {
 	t.Helper()
 	dir := "/var/lib/dbacked/" + instance
-	out := b.sh(t, `cd %s && find . -mindepth 2 -path ./.state -prune -o -path ./control -prune -o -type f -print`, dir)
+	out := b.sh(t, `cd %s && find . \( -path ./.state -o -path ./control \) -prune -o -type f -print`, dir)
 	for name := range strings.Lines(out) {
 		name = strings.TrimPrefix(strings.TrimSpace(name), "./")
 		folder, file, _ := strings.Cut(name, "/")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,10 +63,15 @@ func (m *machine) sh(t *testing.T, format string, args ...any) string {
 	return m.run(t, "bash", "-euc", fmt.Sprintf(format, args...))
 }
 
+// as begins a command of another user. (runuser would write to the journal.)
+func as(user string) []string {
+	return []string{"setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups", "--"}
+}
+
 // sudo is what an administrator types.
 func (m *machine) sudo(t *testing.T, args ...string) string {
 	t.Helper()
-	return m.run(t, append([]string{"runuser", "-u", "admin", "--", "sudo"}, args...)...)
+	return m.run(t, slices.Concat(as("admin"), []string{"sudo"}, args)...)
 }
 
 // write makes a file of the machine, with its folders.
@@ -85,13 +91,14 @@ func (m *machine) read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// sql runs statements as the database's administrator and returns what they
+// postgres runs statements as the database's administrator and returns what they
 // answer, without decoration.
 func (m *machine) postgres(t *testing.T, database, statements string) string {
 	t.Helper()
-	return strings.TrimSpace(m.run(t, "runuser", "-u", "postgres", "--", "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statements))
+	return strings.TrimSpace(m.run(t, slices.Concat(as("postgres"), []string{"psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statements})...))
 }
 
+// mariadb is the same for MariaDB.
 func (m *machine) mariadb(t *testing.T, statements string) string {
 	t.Helper()
 	return strings.TrimSpace(m.run(t, "mariadb", "--batch", "--skip-column-names", "-e", statements))

@@ -41,6 +41,8 @@ func (m *machine) scrape(instance string) (end func(more int64) (answered, refus
 // socketSurvives: the socket outlives the process, whether that is restarted or
 // killed: not one of the requests that go on all the time is refused.
 func socketSurvives(t *testing.T, b *bed) {
+	// Not thirty seconds: those are waited for elsewhere.
+	b.configure(t, service("a"), "[Service]\nRestartSec=1s\n")
 	restarted := b.storm(t, "a", func() { b.run(t, "systemctl", "restart", "dbacked@a") })
 	if restarted.cut > 0 {
 		t.Errorf("a restart in good order cut %d answers", restarted.cut)
@@ -100,6 +102,7 @@ func (b *bed) storm(t *testing.T, instance string, happen func()) tally {
 					refused.Add(1)
 				default:
 					cut.Add(1)
+					t.Log(err)
 				}
 			}
 		})

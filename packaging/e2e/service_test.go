@@ -16,6 +16,7 @@ func TestService(t *testing.T) {
 		{"schedule", schedule},
 		{"journal", journalFields},
 		{"metrics", metrics},
+		{"idle begins", idleBegins},
 		{"hardening", hardening},
 		{"sandbox", sandbox},
 		{"restore", restore},
@@ -23,17 +24,18 @@ func TestService(t *testing.T) {
 		{"terminate", terminate},
 		{"kill", kill},
 		{"socket", socketSurvives},
-		{"stopped", stopped},
 		{"watchdog", watchdog},
 		{"configuration", configuration},
 		{"password", password},
 		{"idle", idle},
+		{"stopped", stopped},
 		{"away", away},
 		{"upgrade", upgrade},
 		{"remove", remove},
 	} {
+		mark := b.mark(t)
 		if !t.Run(step.name, func(t *testing.T) { step.show(t, b) }) {
-			t.Logf("in %s the journal said:\n%s", step.name, b.journal.text(0))
+			t.Logf("in %s the journal said:\n%s", step.name, b.journal.text(min(mark, b.journal.size())))
 		}
 	}
 }

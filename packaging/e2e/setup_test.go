@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,6 +34,7 @@ type bed struct {
 	*machine
 	password   string        // of the account of b in MariaDB
 	passphrase string        // of the private key
+	waiting    idleness      // of the instance idle, since idleBegins
 	next       func() string // folder of the repository with the second version
 }
 
@@ -85,7 +87,7 @@ func (m *machine) install(t *testing.T) {
 func build(t *testing.T) *bed {
 	t.Helper()
 	first := pack(t, firstVersion)
-	b := &bed{boot(t), rand.Text(), rand.Text(), nil}
+	b := &bed{machine: boot(t), password: rand.Text(), passphrase: rand.Text()}
 	b.publish(t, first())
 	b.next = pack(t, secondVersion)
 	b.machine.install(t)
@@ -153,12 +155,16 @@ func (b *bed) hold(t *testing.T, instance string) (release func()) {
 			return b.mariadb(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'dbacked' AND state LIKE 'Waiting for table%'")
 		}
 	} else {
-		release = b.session(t, "BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE; SELECT 'held';", "runuser", "-u", "postgres", "--", "psql", "-qAtX", "-d", "shop")
+		release = b.session(t, "BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE; SELECT 'held';", slices.Concat(as("postgres"), []string{"psql", "-qAtX", "-d", "shop"})...)
 		waiting = func() string {
 			return b.postgres(t, "postgres", "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND usename = 'dbacked'")
 		}
 	}
-	b.request(t, instance)
-	eventually(t, instance+" waits for the lock", func() bool { return waiting() == "1" })
+	eventually(t, instance+" waits for the lock", func() bool {
+		if b.status(t, instance).Running == nil {
+			b.request(t, instance)
+		}
+		return waiting() == "1"
+	})
 	return release
 }

@@ -18,7 +18,7 @@ func terminate(t *testing.T, b *bed) {
 		if instance == "b" && len(b.stored(t, instance)) == 0 {
 			t.Error("nothing is stored yet of the backup at hand: this shows nothing")
 		}
-		mark := b.journal.mark()
+		mark := b.mark(t)
 		started := time.Now()
 		b.run(t, "systemctl", "stop", "dbacked@"+instance)
 		took := time.Since(started)
@@ -40,11 +40,12 @@ func terminate(t *testing.T, b *bed) {
 
 // kill: after a SIGKILL in mid-backup the next run is clean.
 func kill(t *testing.T, b *bed) {
+	b.configure(t, service("b"), "[Service]\nRestartSec=1s\n")
 	release := b.hold(t, "b")
 	if len(b.stored(t, "b")) == 0 {
 		t.Error("nothing is stored yet of the backup at hand: this shows nothing")
 	}
-	mark := b.journal.mark()
+	mark := b.mark(t)
 	before := b.property(t, service("b"), "MainPID")
 	b.run(t, "systemctl", "kill", "--kill-whom=main", "--signal=SIGKILL", "dbacked@b")
 	b.journal.await(t, mark, "UNIT="+service("b"), "MESSAGE="+service("b")+": Main process exited, code=killed, status=9/KILL")
@@ -53,7 +54,7 @@ func kill(t *testing.T, b *bed) {
 		t.Error("nothing was left half-made: this shows nothing")
 	}
 	release()
-	s := b.status(t, "b") // which starts it at once, without the wait of RestartSec=
+	s := b.status(t, "b") // which waits for it to be started again
 	if b.property(t, service("b"), "MainPID") == before {
 		t.Fatal("the process survived SIGKILL")
 	}

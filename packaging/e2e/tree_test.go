@@ -29,6 +29,8 @@ ln -sf /dev/null /etc/systemd/system/apt-daily-upgrade.timer
 ln -sf /dev/null /etc/systemd/system/prometheus.service
 ln -sf /dev/null /etc/systemd/system/prometheus-node-exporter.service
 rm -rf /etc/apt/sources.list /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
+echo e2e >/etc/hostname
+echo '127.0.0.1 localhost e2e' >/etc/hosts
 useradd --create-home --groups sudo --shell /bin/bash admin
 echo '%sudo ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/nopassword
 : >/etc/machine-id
