@@ -19,6 +19,10 @@ func Postgres(t testing.TB, settings ...string) *Server {
 	return postgres(t, "", "15", settings)
 }
 
+// inFolder keeps the shared memory of a server that is killed, as these are, in
+// its folder, which is removed.
+const inFolder = "dynamic_shared_memory_type=mmap"
+
 // PostgresFrom is Postgres in a tree that Chroot made.
 func PostgresFrom(t testing.TB, root, version string, settings ...string) *Server {
 	t.Helper()
@@ -48,7 +52,7 @@ func postgres(t testing.TB, root, version string, settings []string) *Server {
 	}
 	chown(t, filepath.Join(data, "pg_hba.conf"), "postgres")
 	args := []string{"-D", data, "-k", s.Dir, "-p", fmt.Sprint(s.Port), "-h", "127.0.0.1"}
-	for _, c := range append([]string{"fsync=off", "full_page_writes=off", "max_connections=50"}, settings...) {
+	for _, c := range append([]string{"fsync=off", "full_page_writes=off", "max_connections=50", inFolder}, settings...) {
 		args = append(args, "-c", c)
 	}
 	cmd := s.commandAs(t, "postgres", "postgres", args...)
