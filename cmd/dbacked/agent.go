@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -121,11 +122,18 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 	notifier.Ready()
 	log.Info("agent ready", zap.String("event", systemd.EventAgentReady), zap.String("version", version),
 		zap.String("schedule", c.Agent.Schedule), zap.String("storage", c.Storage.String()))
-	defer context.AfterFunc(ctx, func() {
+	told := make(chan struct{})
+	tell := context.AfterFunc(ctx, func() {
+		defer close(told)
 		notifier.Stopping()
 		notifier.ExtendTimeout(c.Timeouts.Stop + stopReserve)
 		log.Info("agent stopping", zap.String("event", systemd.EventAgentStopping))
-	})()
+	})
+	defer func() {
+		if !tell() {
+			<-told // an idle agent ends at once: not before it has said so
+		}
+	}()
 	err = life.Run(ctx)
 	if errors.Is(err, context.Canceled) {
 		return nil // it was told to
@@ -234,13 +242,18 @@ func listen(c *config.Config, life *agent.Agent, check agent.Checker, log *zap.L
 		all = append(all, l)
 	}
 	server := agent.NewServer(agent.NewHandler(life, check))
+	var serving sync.WaitGroup
 	for _, l := range all {
-		go func() { _ = server.Serve(l) }() // ends with server.Close
+		serving.Go(func() { _ = server.Serve(l) }) // ends with the listener
 	}
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		if server.Shutdown(ctx) != nil {
+		err := server.Shutdown(ctx)
+		serving.Wait()
+		// Again: a connection that was accepted while the listener closed may have
+		// been unknown to the first one. Who asked must get an answer.
+		if errors.Join(err, server.Shutdown(ctx)) != nil {
 			_ = server.Close()
 		}
 	}, nil
