@@ -39,8 +39,8 @@ func schedule(t *testing.T, b *bed) {
 		b.journal.await(t, 0, event(instance, "backup-proved")...)
 		t.Logf("%s: %s", instance, first)
 	}
+	mark := b.mark(t)
 	for _, instance := range []string{"a", "b"} {
-		mark := b.mark(t)
 		b.journal.awaitFor(t, 75*time.Second, mark, append(event(instance, "backup-started"), "DBACKED_REASON=due")...)
 		proved := b.journal.awaitFor(t, eventTimeout, mark, event(instance, "backup-proved")...)
 		list := b.sudo(t, "dbacked", "list", instance)

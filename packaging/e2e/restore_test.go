@@ -45,7 +45,7 @@ func restore(t *testing.T, b *bed) {
 	if strangers != "" {
 		t.Errorf("these do not belong to the user dbacked:\n%s", strangers)
 	}
-	open := b.run(t, "find", "/var/lib/dbacked", "-mindepth", "1", "-perm", "/077", "!", "-type", "l")
+	open := b.run(t, "find", "/var/lib/dbacked", "-mindepth", "1", "-perm", "/077", "!", "-name", "*.pub")
 	if open != "" {
 		t.Errorf("these are open to others:\n%s", open)
 	}
