@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
-	"sync"
 	"syscall"
 	"time"
 
@@ -221,58 +219,4 @@ func handleSignals(ctx context.Context, life *agent.Agent, recheck func()) (stop
 		close(signals)
 		<-done
 	}
-}
-
-// listen serves the status page on the sockets of systemd and on the configured
-// one.
-func listen(c *config.Config, life *agent.Agent, check agent.Checker, log *zap.Logger) (closeAll func(), err error) {
-	given, err := systemd.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("taking systemd's sockets: %w", err)
-	}
-	var all []net.Listener
-	for _, l := range given {
-		all = append(all, l...)
-	}
-	if c.Agent.Listen != "" {
-		l, err := listenOn(c.Agent.Listen)
-		if err != nil {
-			return nil, configError(c, "DBACKED_LISTEN (from %s): %v", c.Source("DBACKED_LISTEN"), err)
-		}
-		all = append(all, l)
-	}
-	server := agent.NewServer(agent.NewHandler(life, check))
-	var serving sync.WaitGroup
-	for _, l := range all {
-		serving.Go(func() { _ = server.Serve(l) }) // ends with the listener
-	}
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		err := server.Shutdown(ctx)
-		serving.Wait()
-		// Again: a connection that was accepted while the listener closed may have
-		// been unknown to the first one. Who asked must get an answer.
-		if errors.Join(err, server.Shutdown(ctx)) != nil {
-			_ = server.Close()
-		}
-	}, nil
-}
-
-func listenOn(address string) (net.Listener, error) {
-	if !filepath.IsAbs(address) {
-		return net.Listen("tcp", address)
-	}
-	if info, err := os.Lstat(address); err == nil && info.Mode().Type() == os.ModeSocket {
-		if conn, err := net.Dial("unix", address); err == nil {
-			_ = conn.Close()
-			return nil, fmt.Errorf("%s: another process listens there", address)
-		}
-		_ = os.Remove(address) // of an agent that was killed
-	}
-	l, err := net.Listen("unix", address)
-	if err != nil {
-		return nil, err
-	}
-	return l, os.Chmod(address, 0o660)
 }
