@@ -16,7 +16,7 @@ const (
 	maxPipeWait = time.Minute
 )
 
-var errNoPermission = errors.New("permission denied: use sudo, or let this user read it")
+var errNoPermission = errors.New("permission denied: run it as root (sudo dbacked …), or let this user read it")
 
 // readFile returns the content of a file or pipe of at most maxFile bytes, and whether every user may read it.
 // Its errors say what to do, but not which file: the caller knows what it is for.

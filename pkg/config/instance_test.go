@@ -119,7 +119,7 @@ func TestPermissionDenied(t *testing.T) {
 	flags := Flags{CommonFlags: CommonFlags{ConfigDirectory: folder}}
 	var unreadable, closed, closedButWhole []string
 	asNobody(t, func() { unreadable = problems(t, setup{flags: flags, environ: minimal(t)}) })
-	if wantOne(t, unreadable, "DIR/shop.env: permission denied: use sudo"); len(unreadable) != 1 {
+	if wantOne(t, unreadable, "DIR/shop.env: permission denied: run it as root (sudo dbacked …)"); len(unreadable) != 1 {
 		t.Errorf("%q", unreadable)
 	}
 	if err := os.Chmod(folder, 0o600); err != nil {
@@ -130,8 +130,8 @@ func TestPermissionDenied(t *testing.T) {
 		closedButWhole = mustWarn(t, setup{flags: flags, environ: minimal(t), need: NeedDatabase})
 	})
 	wantOne(t, closed, "DBACKED_DB_NAME (--db-name) is missing")
-	wantOne(t, closed, "looked for these in", "shop.env (permission denied: use sudo, or let this user read it)")
-	wantOne(t, closedButWhole, "shop.env: permission denied: use sudo", "it does not apply")
+	wantOne(t, closed, "looked for these in", "shop.env (permission denied: run it as root (sudo dbacked …), or let this user read it)")
+	wantOne(t, closedButWhole, "shop.env: permission denied: run it as root (sudo dbacked …)", "it does not apply")
 	if err := os.Chmod(folder, 0o700); err != nil { //nolint:gosec // a folder
 		t.Fatal(err)
 	}
