@@ -9,11 +9,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.
 TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus mandoc man-db
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age
+E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg
 
-.PHONY: help build test demo packages repo pkgcheck lint fuzz bench clean
+.PHONY: help build test demo packages repo pkgcheck e2e lint fuzz bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 build: bin/dbacked ## build bin/dbacked
 
@@ -40,6 +41,11 @@ repo: packages ## make a signed APT repository of them, dist/repo
 pkgcheck: ## build the packages twice, compare them, and have lintian look at them
 	@packaging/need.sh lintian rpm file
 	@packaging/pkgcheck.sh
+
+e2e: ## show the service in a real Debian under a real systemd (packaging/e2e)
+	@packaging/need.sh $(E2E_PACKAGES)
+	$(GO) vet -tags e2e ./packaging/e2e
+	$(GO) test -tags e2e -count 1 -timeout 15m ./packaging/e2e
 
 lint: ## check style and the import rules
 	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...
