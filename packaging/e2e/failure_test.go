@@ -31,6 +31,12 @@ func password(t *testing.T, b *bed) {
 	if !strings.Contains(failed["DBACKED_ERROR"], "Access denied") && !strings.Contains(failed["DBACKED_ERROR"], "password") {
 		t.Errorf("the reason does not speak of the password: %s", failed["DBACKED_ERROR"])
 	}
+	explained := b.run(t, "journalctl", "-x", "-n", "1", "MESSAGE_ID="+failed["MESSAGE_ID"], "DBACKED_INSTANCE=b")
+	for _, words := range []string{"Subject: A backup of b has failed", `in its stage "` + failed["DBACKED_STAGE"] + `"`, "sudo dbacked check b"} {
+		if !strings.Contains(explained, words) {
+			t.Errorf("journalctl -x does not say %q of a failure:\n%s", words, explained)
+		}
+	}
 	code, body := b.get(t, "b", "/healthz")
 	if code != http.StatusServiceUnavailable {
 		t.Errorf("/healthz: %d %s", code, body)
@@ -52,10 +58,11 @@ func password(t *testing.T, b *bed) {
 // away: with the database of a and the storage of b away at boot both are
 // active, say so, and back up when those are back.
 func away(t *testing.T, b *bed) {
-	// What network storage is: a mount that comes late, in a folder that is there.
+	// What network storage is: a mount that comes late, in a folder that is there,
+	// of which the drop-in is the example in the documentation.
 	const mounted, storage = "/srv/backups", "/srv/backups/host"
 	b.run(t, "mkdir", "-p", mounted)
-	b.write(t, dropIn(service("b")), "[Service]\nReadWritePaths="+mounted+"\n", 0o644)
+	b.write(t, dropIn(service("b")), b.read(t, "/usr/share/doc/dbacked/examples/storage.conf"), 0o644)
 	env := b.read(t, "/etc/dbacked/b.env")
 	b.write(t, "/etc/dbacked/b.env", env+"DBACKED_STORAGE=file://"+storage+"\n", 0o600)
 	b.run(t, "systemctl", "mask", "postgresql.service", "postgresql@15-main.service")

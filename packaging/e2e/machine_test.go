@@ -167,7 +167,7 @@ func (m *machine) path(name string) string {
 // command is a program to run in the machine, by root, as if from a login.
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 	enter := []string{
-		"--target", strconv.Itoa(m.pid()), "--all", "--wd=/",
+		"--target", strconv.Itoa(m.pid()), "--all", "--wd",
 		// What is not waited for any more must end: it would keep the machine from stopping.
 		"setpriv", "--pdeathsig", "KILL", "env", "-i",
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

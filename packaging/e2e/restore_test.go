@@ -40,6 +40,12 @@ func restore(t *testing.T, b *bed) {
 		b.sudo(t, "systemctl", "start", "dbacked@"+instance)
 		b.backup(t, instance)
 	}
+	for _, command := range [][]string{{"list", "a"}, {"backup", "a"}} {
+		r := b.try(t, slices.Concat(as("admin"), []string{"dbacked"}, command)...)
+		if r.status == 0 || !strings.Contains(r.err, "sudo dbacked") {
+			t.Errorf("dbacked %v without the rights: exit status %d, %q", command, r.status, r.err)
+		}
+	}
 	// The two that tmpfiles.d makes are root's.
 	strangers := b.run(t, "find", "/var/lib/dbacked", "/run/dbacked", "-mindepth", "1", "!", "-user", "dbacked", "!", "-type", "s")
 	if strangers != "" {
