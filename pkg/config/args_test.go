@@ -21,6 +21,7 @@ type cli struct {
 		TrustFlags
 		TimeoutFlags
 		ScheduleFlags
+		KeepFlags
 	} `cmd:""`
 	CommonFlags
 }
@@ -102,7 +103,7 @@ func TestEveryFlagThroughKong(t *testing.T) {
 			continue
 		}
 		b := c.Backup
-		flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags}
+		flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags, b.KeepFlags}
 		for _, other := range allSettings() {
 			want := ""
 			if other.Variable == s.Variable {
@@ -126,7 +127,7 @@ func TestKongKnowsNoSecondWayIn(t *testing.T) {
 	}
 	c, help, err := parse(t, "--help")
 	b := c.Backup
-	flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags}
+	flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags, b.KeepFlags}
 	for _, s := range allSettings() {
 		if got := s.texts(flags); len(got) != 0 {
 			t.Errorf("%s is %q without a flag", s, got)

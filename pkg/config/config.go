@@ -23,6 +23,10 @@ const (
 	WantPrivateKey
 	// NeedSchedule checks what only the agent needs: schedule, listener, ping.
 	NeedSchedule
+	// NeedRetention asks for at least one rule that says which backups to keep.
+	NeedRetention
+	// WantRetention reads those rules if they are given.
+	WantRetention
 	needStorage
 	// NeedStorage asks for the storage, and for a NAME since backups lie below it.
 	NeedStorage = needStorage | NeedInstance
@@ -51,6 +55,7 @@ type Config struct {
 	Timeouts        Timeouts
 	Trust           []string // verifier keys, "NAME+HASH+KEY"
 	Agent           Agent    // only with NeedSchedule
+	Retention       Retention
 	// Environ is the environment for child processes: this process's, then what else NAME.env sets, without
 	// anything of dbacked's own.
 	Environ Environ
@@ -115,6 +120,19 @@ type Agent struct {
 	RandomDelay time.Duration  // 0 for none
 	Listen      string         // host:port, an absolute path, or "" for none
 	PingURL     Secret         // not set for none; an absolute http or https URL
+}
+
+// Retention is which backups are kept when the others are removed: each that a rule keeps.
+type Retention struct {
+	Last, Daily, Weekly, Monthly, Yearly int           // 0: no such rule
+	For                                  time.Duration // 0: no such rule
+	Minimum                              time.Duration // nothing younger is removed
+	Zone                                 *time.Location
+}
+
+// HasRule tells whether a rule keeps anything. Without one nothing is to be removed: Minimum alone is none.
+func (r Retention) HasRule() bool {
+	return r.Last > 0 || r.Daily > 0 || r.Weekly > 0 || r.Monthly > 0 || r.Yearly > 0 || r.For > 0
 }
 
 // Source says where the value of a setting came from: its flag ("--db-host"), "environment", a line of the env

@@ -142,6 +142,27 @@
 //	    URL that is told of each run: URL/start, URL when it was proved, URL/fail when it failed. For a dead man's switch.
 //	--ping-url-file, DBACKED_PING_URL_FILE
 //	    File that holds the URL to tell of each run.
+//	--keep-last, DBACKED_KEEP_LAST
+//	    Keep the newest N backups.
+//	    Default: none
+//	--keep-daily, DBACKED_KEEP_DAILY
+//	    Keep the newest backup of each of the last N days that have one.
+//	    Default: none
+//	--keep-weekly, DBACKED_KEEP_WEEKLY
+//	    Keep the newest backup of each of the last N weeks that have one; a week begins on Monday.
+//	    Default: none
+//	--keep-monthly, DBACKED_KEEP_MONTHLY
+//	    Keep the newest backup of each of the last N months that have one.
+//	    Default: none
+//	--keep-yearly, DBACKED_KEEP_YEARLY
+//	    Keep the newest backup of each of the last N years that have one.
+//	    Default: none
+//	--keep-for, DBACKED_KEEP_FOR
+//	    Keep every backup that is at most so much older than the newest, for example 48h, 30d or 8w.
+//	    Default: none
+//	--keep-minimum, DBACKED_KEEP_MINIMUM
+//	    Never remove a backup that is not yet so much older than the newest, whatever the others say.
+//	    Default: 1d
 //
 // # Example
 //

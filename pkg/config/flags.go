@@ -74,6 +74,17 @@ type ScheduleFlags struct {
 	PingURLFile string `name:"ping-url-file" group:"Status" placeholder:"FILE" help:"File that holds the URL to tell of each run."`
 }
 
+// KeepFlags say which backups are kept when the others are removed.
+type KeepFlags struct {
+	KeepLast    string `name:"keep-last" group:"Retention" placeholder:"N" builtin:"none" help:"Keep the newest N backups."`
+	KeepDaily   string `name:"keep-daily" group:"Retention" placeholder:"N" builtin:"none" help:"Keep the newest backup of each of the last N days that have one."`
+	KeepWeekly  string `name:"keep-weekly" group:"Retention" placeholder:"N" builtin:"none" help:"Keep the newest backup of each of the last N weeks that have one; a week begins on Monday."`
+	KeepMonthly string `name:"keep-monthly" group:"Retention" placeholder:"N" builtin:"none" help:"Keep the newest backup of each of the last N months that have one."`
+	KeepYearly  string `name:"keep-yearly" group:"Retention" placeholder:"N" builtin:"none" help:"Keep the newest backup of each of the last N years that have one."`
+	KeepFor     string `name:"keep-for" group:"Retention" placeholder:"DURATION" builtin:"none" help:"Keep every backup that is at most so much older than the newest, for example 48h, 30d or 8w."`
+	KeepMinimum string `name:"keep-minimum" group:"Retention" placeholder:"DURATION" builtin:"1d" help:"Never remove a backup that is not yet so much older than the newest, whatever the others say."`
+}
+
 // Flags is every flag there is. What a command does not offer stays zero, which means "not given".
 type Flags struct {
 	CommonFlags
@@ -84,4 +95,5 @@ type Flags struct {
 	TrustFlags
 	TimeoutFlags
 	ScheduleFlags
+	KeepFlags
 }

@@ -107,6 +107,9 @@ func (l *loader) resolve() {
 	if l.needs(NeedSchedule) {
 		l.resolveAgent()
 	}
+	if l.needs(NeedRetention) || l.needs(WantRetention) {
+		l.resolveRetention()
+	}
 	if l.needs(NeedDatabase) {
 		l.resolveDatabase()
 	}

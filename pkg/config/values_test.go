@@ -52,6 +52,13 @@ func TestWrongValues(t *testing.T) {
 		{varListen, "localhost:", "use host:port"},
 		{varPingURL, "ftp://hunter2/x", "use https://host/path"},
 		{varPingURL, "hunter2", "use https://host/path"},
+		{varKeepLast, "seven", "write 7, or 0 for no such rule"},
+		{varKeepDaily, "-1", "write 7, or 0 for no such rule"},
+		{varKeepWeekly, "1.5", "is not a number of backups"},
+		{varKeepMonthly, "1000001", "is not a number of backups"},
+		{varKeepYearly, "1y", "is not a number of backups"},
+		{varKeepFor, "30", "write 48h, 30d or 8w"},
+		{varKeepMinimum, "-1d", "write 48h, 30d or 8w"},
 		{varTrust, "hunter", "is not a verifier key"},
 		{varAPIKey, "hunter2", "the service mode does not exist in this version yet; set DBACKED_STORAGE"},
 		{"DBACKED_APIKEY_FILE", "/x", "the service mode does not exist in this version yet; set DBACKED_STORAGE"},
@@ -69,7 +76,7 @@ func TestWrongValues(t *testing.T) {
 		{varDBPassword + fileSuffix, "/nonexistent", "/nonexistent: there is no such file"},
 	} {
 		environ := with(minimal(t), test.variable, test.value)
-		got := problems(t, setup{need: all | WantPrivateKey | NeedSchedule, environ: environ})
+		got := problems(t, setup{need: all | WantPrivateKey | NeedSchedule | WantRetention, environ: environ})
 		wantOne(t, got, newLoader(0).setting(test.variable).String()+", set in the environment: ", test.says)
 		if text := strings.Join(got, "\n"); len(got) != 1 || strings.Contains(text, "hunter2") || strings.Contains(text, "\x1b") {
 			t.Errorf("%s=%s: %q", test.variable, test.value, got)

@@ -33,6 +33,13 @@ const (
 	varRandomDelay     = "DBACKED_RANDOM_DELAY"
 	varListen          = "DBACKED_LISTEN"
 	varPingURL         = "DBACKED_PING_URL"
+	varKeepLast        = "DBACKED_KEEP_LAST"
+	varKeepDaily       = "DBACKED_KEEP_DAILY"
+	varKeepWeekly      = "DBACKED_KEEP_WEEKLY"
+	varKeepMonthly     = "DBACKED_KEEP_MONTHLY"
+	varKeepYearly      = "DBACKED_KEEP_YEARLY"
+	varKeepFor         = "DBACKED_KEEP_FOR"
+	varKeepMinimum     = "DBACKED_KEEP_MINIMUM"
 
 	// fileSuffix makes the variable of a secret the one of the file that holds it.
 	fileSuffix = "_FILE"
