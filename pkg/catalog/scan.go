@@ -12,17 +12,19 @@ import (
 
 // found is a backup's folder in a store.
 type found struct {
-	id       string
-	complete bool      // it has a manifest
-	touched  time.Time // when the newest file in it was committed
+	id        string
+	complete  bool             // it has a manifest
+	committed time.Time        // when the manifest was
+	touched   time.Time        // when the newest file in it was committed
+	sizes     map[string]int64 // of its files
 }
 
-// scan returns the ids of an instance with a manifest and those without, each
-// the newest first. Folders that are not called like a backup are left alone.
-func scan(ctx context.Context, store storage.Store, instance string) (complete, orphans []string, err error) {
+// folders returns the backups' folders of an instance, the newest first. Those
+// that are not called like a backup are left alone.
+func folders(ctx context.Context, store storage.Store, instance string) ([]found, error) {
 	objects, err := store.List(ctx, instance+"/")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var all []found
 	for _, o := range objects { // sorted, so that a folder's files follow each other
@@ -31,15 +33,25 @@ func scan(ctx context.Context, store storage.Store, instance string) (complete, 
 			continue // control/, and what others keep here
 		}
 		if len(all) == 0 || all[len(all)-1].id != id {
-			all = append(all, found{id: id})
+			all = append(all, found{id: id, sizes: map[string]int64{}})
 		}
 		f := &all[len(all)-1]
-		f.complete = f.complete || file == manifestName
+		f.sizes[file] = o.Size
+		if file == manifestName {
+			f.complete, f.committed = true, o.Modified
+		}
 		if o.Modified.After(f.touched) {
 			f.touched = o.Modified
 		}
 	}
 	slices.SortFunc(all, newestFirst)
+	return all, nil
+}
+
+// scan returns the ids of an instance with a manifest and those without, each
+// the newest first.
+func scan(ctx context.Context, store storage.Store, instance string) (complete, orphans []string, err error) {
+	all, err := folders(ctx, store, instance)
 	for _, f := range all {
 		if f.complete {
 			complete = append(complete, f.id)
@@ -47,7 +59,7 @@ func scan(ctx context.Context, store storage.Store, instance string) (complete, 
 			orphans = append(orphans, f.id)
 		}
 	}
-	return complete, orphans, nil
+	return complete, orphans, err
 }
 
 // newestFirst goes by the time in the id. Small backups can start within one
