@@ -50,6 +50,8 @@ func exitStatus(err error) int {
 		{as[*usageError], exitUsage},
 		{as[*config.Error], exitConfig},
 		{as[*refusedError], exitRefused},
+		{is(catalog.ErrStopped), exitRefused},
+		{is(catalog.ErrNeedsForce), exitRefused},
 		{is(locker.ErrHeld), exitAgain},
 		{is(agent.ErrDrained), exitAgain},
 		{is(catalog.ErrUnproved), exitOrigin},

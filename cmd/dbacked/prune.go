@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/config"
+)
+
+type pruneCommand struct {
+	Name   string `arg:"" help:"The instance, as in /etc/dbacked/NAME.env."`
+	DryRun bool   `name:"dry-run" help:"Remove nothing: only show what would go, and why."`
+	Force  bool   `name:"force" help:"Remove even when so many go at once that it looks like a mistake."`
+	JSON   bool   `name:"json" help:"Print JSON, one object a backup."`
+
+	config.CommonFlags
+	config.StorageFlags
+	config.TrustFlags
+	config.KeepFlags
+}
+
+// Help shows examples.
+func (*pruneCommand) Help() string {
+	return `What a rule keeps stays, the rest goes; days and weeks are those of DBACKED_TIMEZONE, dates those of the storage. The newest good backup always stays. A backup whose origin is not proved, that is damaged, or that the storage dates into the future counts for no rule, and nothing is removed while there is one. More than ten at once, more than half of all, or copies whose dates are not their own take --force. What the storage has locked is left.
+
+Examples:
+  dbacked prune shop --keep-daily 7 --keep-weekly 4 --keep-monthly 12 --dry-run
+  dbacked prune shop
+  dbacked prune shop --dry-run --json | jq -r 'select(.action == "remove").id'`
+}
+
+func (p *pruneCommand) Run(ctx context.Context, a *app) error {
+	c, err := a.load(p.Name, config.Flags{
+		CommonFlags: p.CommonFlags, StorageFlags: p.StorageFlags, TrustFlags: p.TrustFlags, KeepFlags: p.KeepFlags,
+	}, config.NeedStorage|config.NeedRetention)
+	if err != nil {
+		return err
+	}
+	if !p.DryRun { // from before the backups are looked at, so that they stay as they are seen
+		locked, release, err := lockFile(c).Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		ctx = locked
+	}
+	plan, done, failed := p.prune(ctx, c)
+	if len(plan.Decisions) == 0 && failed == nil {
+		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Storage, c.Instance)
+		return nil
+	}
+	rows := p.rows(plan, done)
+	if err := p.print(a, rows, c.Retention.Zone); err != nil {
+		return err
+	}
+	p.summarize(a, c, rows)
+	return failed
+}
+
+// prune plans and, unless this is a dry run, carries the plan out. Its error of
+// a dry run is the one that the run would end with.
+func (p *pruneCommand) prune(ctx context.Context, c *config.Config) (catalog.Pruning, []catalog.Pruned, error) {
+	store, err := openStore(c)
+	if err != nil {
+		return catalog.Pruning{}, nil, err
+	}
+	t, err := trust(c)
+	if err != nil {
+		return catalog.Pruning{}, nil, err
+	}
+	backups, err := catalog.Survey(ctx, store, c.Instance, t)
+	if err != nil {
+		return catalog.Pruning{}, nil, err
+	}
+	plan := catalog.Plan(time.Now(), backups, policy(c))
+	if p.DryRun {
+		return plan, nil, plan.Allowed(p.Force)
+	}
+	done, err := catalog.Prune(ctx, store, c.Instance, plan, p.Force)
+	return plan, done, err
+}
+
+// policy is which backups the settings keep.
+func policy(c *config.Config) catalog.Policy {
+	r := c.Retention
+	return catalog.Policy{
+		KeepLast: r.Last, Daily: r.Daily, Weekly: r.Weekly, Monthly: r.Monthly, Yearly: r.Yearly,
+		For: r.For, Minimum: r.Minimum, Zone: r.Zone,
+	}
+}
+
+// summarize says in a line what was done, or would be.
+func (p *pruneCommand) summarize(a *app, c *config.Config, rows []prunedRow) {
+	counts, freed := map[string]int{}, int64(0)
+	for _, row := range rows {
+		counts[row.Result]++
+		if row.Result == string(catalog.ResultRemoved) || p.DryRun && row.Action == string(catalog.ActionRemove) {
+			freed += row.Stored
+		}
+		if row.Error != "" {
+			a.warn(fmt.Sprintf("backup %s: %s: %s", row.ID, row.Result, row.Error))
+		}
+	}
+	gone, verb := counts[string(catalog.ResultRemoved)], "removed"
+	if p.DryRun {
+		gone, verb = counts[string(catalog.ActionRemove)], "a dry run removes nothing; would remove"
+	}
+	a.say("%s %d of %d backups of %s, %s", verb, gone, len(rows), c.Instance, size(freed))
+}
