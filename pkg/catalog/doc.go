@@ -16,6 +16,14 @@
 // origin is proved. What no signature can exclude is an older set of backups
 // shown again: [ReadLast] remembers the newest id that this host has seen.
 //
+// Which backups stay is a [Policy]. [Survey] reads what there is, [Plan], a pure
+// function, decides and gives a reason for each, and [Prune] carries it out, all
+// under the instance's lock:
+//
+//	backups, err := catalog.Survey(ctx, store, "shop", trust)
+//	plan := catalog.Plan(time.Now(), backups, catalog.Policy{Daily: 7, Weekly: 4, Minimum: 24 * time.Hour})
+//	done, err := catalog.Prune(ctx, store, "shop", plan, false)
+//
 // Readers of layout version 1 ignore fields that they do not know: later
 // versions of dbacked may add some, and raise the version when ignoring them
 // would be wrong.

@@ -161,13 +161,14 @@ func TestCautions(t *testing.T) {
 		policy  Policy
 		says    string // empty: no force needed
 	}{
-		"10 of 30":       {every(30, day, now), Policy{KeepLast: 20}, ""},
-		"11 of 31":       {every(31, day, now), Policy{KeepLast: 20}, "11 backups would go, and more than 10"},
-		"2 of 3":         {every(3, day, now), Policy{KeepLast: 1}, ""},
-		"3 of 6":         {every(6, day, now), Policy{KeepLast: 3}, ""},
-		"4 of 7":         {every(7, day, now), Policy{KeepLast: 3}, "4 of 7 backups would go, and more than half"},
-		"a copied one":   {copied, Policy{KeepLast: 3}, "1 that would go were made more than a day before the store's date"},
-		"a copy is kept": {copied, Policy{KeepLast: 4}, ""},
+		"10 of 30":              {every(30, day, now), Policy{KeepLast: 20}, ""},
+		"11 of 31":              {every(31, day, now), Policy{KeepLast: 20}, "11 backups would go, and more than 10"},
+		"2 of 3":                {every(3, day, now), Policy{KeepLast: 1}, ""},
+		"3 of 6":                {every(6, day, now), Policy{KeepLast: 3}, ""},
+		"4 of 7":                {every(7, day, now), Policy{KeepLast: 3}, "4 of 7 backups would go, and more than half"},
+		"a jump of both clocks": {append(every(30, day, now.Add(-365*day)), dated(99, now)), Policy{For: 30 * day}, "30 of 31 backups would go"},
+		"a copied one":          {copied, Policy{KeepLast: 3}, "1 that would go were made more than a day before the store's date"},
+		"a copy is kept":        {copied, Policy{KeepLast: 4}, ""},
 	} {
 		plan := Plan(now, c.backups, c.policy)
 		err := plan.Allowed(false)
