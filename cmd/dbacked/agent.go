@@ -33,6 +33,7 @@ type agentCommand struct {
 	config.TrustFlags
 	config.TimeoutFlags
 	config.ScheduleFlags
+	config.KeepFlags
 }
 
 // Help shows examples.
@@ -52,11 +53,11 @@ Examples:
 func (k *agentCommand) flags() config.Flags {
 	return config.Flags{
 		CommonFlags: k.CommonFlags, DatabaseFlags: k.DatabaseFlags, StorageFlags: k.StorageFlags, SealFlags: k.SealFlags,
-		TrustFlags: k.TrustFlags, TimeoutFlags: k.TimeoutFlags, ScheduleFlags: k.ScheduleFlags,
+		TrustFlags: k.TrustFlags, TimeoutFlags: k.TimeoutFlags, ScheduleFlags: k.ScheduleFlags, KeepFlags: k.KeepFlags,
 	}
 }
 
-const agentNeeds = config.NeedDatabase | config.NeedPublicKey | config.NeedStorage | config.NeedSchedule
+const agentNeeds = config.NeedDatabase | config.NeedPublicKey | config.NeedStorage | config.NeedSchedule | config.WantRetention
 
 func (k *agentCommand) Run(ctx context.Context, a *app) error {
 	debug.SetGCPercent(idleGC)
@@ -176,7 +177,7 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 	o := agent.Options{
 		Instance: c.Instance, Version: version, Storage: c.Storage.String(),
 		Schedule: schedule, Timezone: zoneName(c.Agent.Zone, time.Now()), RandomDelay: c.Agent.RandomDelay,
-		Store: agentStore{c}, Backup: a.agentBackup(c, log), Held: is(locker.ErrHeld),
+		Store: agentStore{c}, Backup: a.agentBackup(c, log), After: agentPrune(c, log), Held: is(locker.ErrHeld),
 		StageLimit: stageLimit(c.Timeouts),
 		Notifier:   notifier, RunsFile: filepath.Join(c.StateDirectory, "runs.json"), Log: log,
 	}

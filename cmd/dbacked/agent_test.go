@@ -210,6 +210,29 @@ func TestAgentBears(t *testing.T) {
 	r.wait().ok(`"event":"waiting"`, `"event":"backup-failed"`, `"event":"backup-proved"`)
 }
 
+// TestAgentPrunes: a proved backup is followed by the removal of what is kept no
+// longer.
+func TestAgentPrunes(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, postgres)
+	b.small(10)
+	b.configure("DBACKED_KEEP_LAST", "2", "DBACKED_KEEP_MINIMUM", "1ns")
+	r, running := b.agentOf(newManager(t))
+	for n := range uint64(4) {
+		awaits(t, running, "a backup", func(s agent.Status) bool { return s.Successes == n+1 && s.Running == nil })
+		if _, err := running.backup(t.Context()); n < 3 && err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := awaits(t, running, "the last backup", func(s agent.Status) bool { return s.Successes == 5 && s.Running == nil })
+	b.must(r.cmd.Process.Signal(syscall.SIGTERM))
+	r.wait().ok(`"older backup: removed"`)
+	if ids := b.list(); len(ids) != 2 || ids[0] != s.Newest.ID {
+		t.Errorf("listed: %v, the newest is %s", ids, s.Newest.ID)
+	}
+	b.wantComplete(b.list())
+}
+
 func TestAgentRefusesWrongConfiguration(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, postgres)

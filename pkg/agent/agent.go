@@ -74,6 +74,10 @@ type Options struct {
 	// Backup makes one backup, under the lock, and counts in progress. Its error
 	// is a *pipeline.StageError.
 	Backup func(ctx context.Context, progress *pipeline.Progress) (Backup, error)
+	// After follows each proved backup: what is too old is removed. Its error is
+	// an alert, and no failure of the backup; it lasts until After succeeds. May
+	// be nil.
+	After func(ctx context.Context) error
 	// Held says that an error means that another run holds the lock.
 	Held func(error) bool
 	// StageLimit is how long a stage may show no progress.

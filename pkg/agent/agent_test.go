@@ -363,6 +363,39 @@ func TestHeldLockIsNoFailure(t *testing.T) {
 	})
 }
 
+// TestAfter: what follows a backup is done after proved ones only; when it fails,
+// that is told until it works, and the backup stays good.
+func TestAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls int
+		trouble := errors.New("a backup is from the future")
+		w := live(t, &world{backup: failed("dump", "down")}, func(o *Options) {
+			o.After = func(context.Context) error { calls++; return trouble }
+		})
+		if calls != 0 {
+			t.Error("called after a failed backup")
+		}
+		w.set(func() { w.backup = nil })
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		s := w.agent.Status()
+		if calls != 1 || s.Successes != 1 || s.Healthy || s.State != StateIdle {
+			t.Errorf("%d calls, %+v", calls, s)
+		}
+		wants(t, "problem", s.Problem, "the newest backup is good", "from the future")
+		trouble = nil
+		if _, err := w.agent.Request(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s := w.agent.Status(); calls != 2 || !s.Healthy {
+			t.Errorf("%d calls, %+v", calls, s)
+		}
+		_ = w.end()
+		wants(t, "events", strings.Join(w.events(), " "), "backup-proved prune-stopped")
+	})
+}
+
 // TestStoreThatHangs: the loop goes on, the watchdog is told, and the store is not
 // asked twice at once.
 func TestStoreThatHangs(t *testing.T) {

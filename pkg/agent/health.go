@@ -16,6 +16,8 @@ func (s *state) problem(o *Options, now time.Time) string {
 		return "the last backup failed: " + s.failure
 	case s.away != "":
 		return s.away
+	case s.alert != "":
+		return "the newest backup is good, but the older ones were not thinned out: " + s.alert
 	case !s.known:
 		return "the backups in " + o.Storage + " have not been read yet"
 	}

@@ -33,6 +33,9 @@ func (a *Agent) run(ctx context.Context, reason string) error {
 		result.Stage, result.Error = stageOf(err), err.Error()
 	}
 	a.ended(ctx, result, backup, err)
+	if err == nil {
+		a.after(ctx)
+	}
 	return err
 }
 
@@ -96,6 +99,26 @@ func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 		a.ping(ctx, pingFail)
 	}
 	a.remember()
+	a.tell()
+}
+
+// after does what follows a proved backup.
+func (a *Agent) after(ctx context.Context) {
+	if a.options.After == nil {
+		return
+	}
+	err := a.options.After(ctx)
+	if ctx.Err() != nil {
+		return // the next backup's turn
+	}
+	alert := ""
+	if err != nil {
+		alert = err.Error()
+		a.options.Log.Error("older backups were not removed", zap.String("event", "prune-stopped"), zap.Error(err))
+	}
+	a.mu.Lock()
+	a.state.alert, a.state.turned = alert, time.Now()
+	a.mu.Unlock()
 	a.tell()
 }
 

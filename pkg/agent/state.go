@@ -28,6 +28,7 @@ type state struct {
 	running *running
 	runs    []Run  // that this agent remembers, newest first
 	ended   string // how the last run ended: its error, empty after a good one
+	alert   string // why what follows a backup was not done
 	failure string // why the last run that had the lock failed; empty after a good one
 
 	draining, stopping bool

@@ -16,6 +16,7 @@ const (
 	EventConfigurationInvalid = "configuration-invalid" // the agent does not start
 	EventPingFailed           = "ping-failed"           // the dead man's switch was not reached
 	EventLeftoversRemoved     = "leftovers-removed"     // of a run that was killed
+	EventPruneStopped         = "prune-stopped"         // older backups were not removed
 )
 
 // Event is a kind of log entry that has an explanation.
@@ -40,6 +41,7 @@ func Events() []Event {
 		{EventConfigurationInvalid, "1cc67c5a49374544856e2d8763937dea"},
 		{EventPingFailed, "5510283313b946919373357b81b23b64"},
 		{EventLeftoversRemoved, "0f061fa2e12b452ca337ccffb5151a9e"},
+		{EventPruneStopped, "7c2b1f60e6d14b8fa3e05d94c1a7be32"},
 	}
 }
 

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/locker"
+)
+
+// agentPrune removes, after a proved backup, what the settings no longer keep;
+// nil when they keep all.
+func agentPrune(c *config.Config, log *zap.Logger) func(context.Context) error {
+	if !policy(c).HasRule() {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		ctx, release, err := lockFile(c).Acquire(ctx)
+		if errors.Is(err, locker.ErrHeld) {
+			return nil // the run that holds it prunes when it is done
+		}
+		if err != nil {
+			return err
+		}
+		defer release()
+		store, err := openStore(c)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = store.Close() }()
+		t, err := trust(c)
+		if err != nil {
+			return err
+		}
+		backups, err := catalog.Survey(ctx, store, c.Instance, t)
+		if err != nil {
+			return err
+		}
+		done, err := catalog.Prune(ctx, store, c.Instance, catalog.Plan(time.Now(), backups, policy(c)), false)
+		for _, p := range done {
+			log.Info("older backup: "+string(p.Result), zap.String("backup", p.ID), zap.Error(p.Err))
+		}
+		return err
+	}
+}
