@@ -3,10 +3,24 @@
 // [File] does that on one machine, for backups that lie in a folder: an flock
 // that the kernel frees when its holder ends, however it ends, so that a killed
 // run never stands in the way of the next. The lock file itself stays; what it
-// says of its holder is for people.
+// says of its holder is for people. On NFS the lock holds between machines where
+// the server supports it. Child processes do not inherit the lock.
 //
-// On NFS the lock holds between machines where the server supports it. Child
-// processes do not inherit the lock.
+// [Lease] does it between all hosts that share a store which can replace an
+// object only if it is unchanged. Its holder writes it anew each third of a term
+// (2 minutes by default), and stops half a term after the last time that this was
+// done. A holder that dies stands in the way for a term, by the store's clock, and
+// then for a little more than half a term in which the next one watches that it
+// really is dead. No clock needs to be right: the agents' wall clocks are not asked
+// at all, and a store whose clock jumps cannot make two hold the lease. All that is
+// taken for given is that a minute lasts about as long everywhere. A machine that
+// was frozen whole, and knows nothing of it, may go on until its next renewal: two
+// complete backups, of which neither harms the other.
+//
+// [Database] does it where a store cannot do that: with a lock that the database's
+// server keeps for one session.
+//
+// [All] takes several locks in order.
 package locker
 
 import (
@@ -25,8 +39,9 @@ import (
 var (
 	// ErrHeld says that another run holds the lock, and where it is known, who.
 	ErrHeld = errors.New("another backup of this instance is running")
-	// ErrLost is why the context of Acquire ends when somebody removes or
-	// replaces the lock file: another run could then take a lock of its own.
+	// ErrLost is why the context of Acquire ends when the lock may be another's:
+	// its file was removed or replaced, its lease could not be renewed, the
+	// session that had it ended. Such a run must not commit.
 	ErrLost = errors.New("the lock was lost")
 )
 
