@@ -59,10 +59,11 @@ func NewPostgres(instance string, open func(ctx context.Context) (Session, error
 		take: fmt.Sprintf("SELECT pg_catalog.pg_try_advisory_lock(%d)::int::text", key),
 		give: fmt.Sprintf("SELECT pg_catalog.pg_advisory_unlock(%d)::int::text", key),
 		mine: "SELECT pg_catalog.count(*)::text " + held + " AND l.pid = pg_catalog.pg_backend_pid()",
-		who: `SELECT COALESCE((SELECT pg_catalog.format('server process %s of user %s (%s) from %s, since %s', a.pid, a.usename, a.application_name,
-			COALESCE(a.client_addr::text, 'its own host or unknown'), COALESCE(pg_catalog.to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SSTZH:TZM'), 'unknown'))
+		who: `SELECT COALESCE((SELECT 'server process ' || a.pid || ' of user ' || a.usename
+			|| COALESCE(' (' || NULLIF(a.application_name, '') || ')', '') || COALESCE(' from ' || pg_catalog.host(a.client_addr), '')
+			|| COALESCE(', since ' || pg_catalog.to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SSTZH:TZM'), '')
 			FROM pg_catalog.pg_stat_activity a WHERE a.pid = (SELECT l.pid ` + held + ` LIMIT 1)), '')`,
-		advice:        "SELECT pg_terminate_backend(process)",
+		advice:        "SELECT pg_terminate_backend(its number)",
 		sessionBroken: "the server was restarted, the connection broke or somebody ended it, or a pooler gave it to another (connect to the server itself)",
 	}}
 }
@@ -80,7 +81,7 @@ func NewMySQL(instance string, open func(ctx context.Context) (Session, error)) 
 		who: `SELECT CONCAT('connection ', id, ' of user ', user, ' from ', host, ', its last statement ', time, ' s ago')
 			FROM information_schema.processlist WHERE id = IS_USED_LOCK(` + name + `)
 			UNION ALL SELECT CONCAT('connection ', IS_USED_LOCK(` + name + `)) LIMIT 1`,
-		advice:        "KILL connection",
+		advice:        "KILL its number",
 		sessionBroken: "the server was restarted, the connection broke or somebody ended it",
 	}}
 }

@@ -85,9 +85,9 @@ func (l *Lease) next(before body, backup string) body {
 	}
 }
 
-// step bounds one call of the store, so that several find room between the time
-// of a renewal and the end.
-func (l *Lease) step() time.Duration { return l.term / 12 }
+// step bounds one call of the store: a write and the question whether it was done
+// find room between the time of a renewal and the end.
+func (l *Lease) step() time.Duration { return l.term / 15 }
 
 // pause is how long to wait before the store is asked again.
 func (l *Lease) pause() time.Duration { return l.term / 60 }
@@ -110,33 +110,44 @@ func (l *Lease) look(ctx context.Context) (state, error) {
 	return s, nil
 }
 
+// unsureError says that a write may have been done, and may be done yet.
+type unsureError struct{ err error }
+
+func (e *unsureError) Error() string { return e.err.Error() }
+
+func (e *unsureError) Unwrap() error { return e.err }
+
 // put writes a body in place of the state with that tag; "" means that there was
-// none. An error does not say that nothing was written: the answer may be lost,
-// and what a store tried again then found its own. So the object is read, until
-// it can be. What was sent and not yet done cannot be known; it comes too late
-// once the tag is another's.
+// none. A store's error does not say that nothing was written: the answer may be
+// lost, and what the store tried again then found its own. So the object is read.
 func (l *Lease) put(ctx context.Context, b body, tag string) (Version, error) {
 	text, err := json.Marshal(b)
 	if err != nil {
 		return Version{}, err
 	}
+	v, err := l.write(ctx, text, tag)
+	if err == nil {
+		return v, nil
+	}
+	s, readErr := l.look(ctx)
+	switch {
+	case readErr != nil:
+		return Version{}, &unsureError{err}
+	case bytes.Equal(s.text, text):
+		return s.Version, nil
+	case s.Tag != tag:
+		return Version{}, &takenError{s}
+	}
+	return Version{}, err
+}
+
+// settle puts a body until it is known whether it was written.
+func (l *Lease) settle(ctx context.Context, b body, tag string) (Version, error) {
 	for {
-		v, err := l.write(ctx, text, tag)
-		if err == nil {
-			return v, nil
-		}
-		s, readErr := l.look(ctx)
-		switch {
-		case readErr != nil:
-			if sleep(ctx, l.pause()) != nil {
-				return Version{}, err
-			}
-		case bytes.Equal(s.text, text):
-			return s.Version, nil
-		case s.Tag != tag:
-			return Version{}, &takenError{s}
-		default:
-			return Version{}, err
+		v, err := l.put(ctx, b, tag)
+		var unsure *unsureError
+		if !errors.As(err, &unsure) || sleep(ctx, l.pause()) != nil {
+			return v, err
 		}
 	}
 }
@@ -160,7 +171,7 @@ func (l *Lease) giveBack(ctx context.Context, b body, tag string) {
 	for range attempts {
 		free := l.next(b, "")
 		free.Free = true
-		_, err := l.put(ctx, free, tag)
+		_, err := l.settle(ctx, free, tag)
 		var other *takenError
 		if !errors.As(err, &other) || other.state.Session != l.session || other.state.Free {
 			return

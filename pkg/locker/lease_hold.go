@@ -34,16 +34,13 @@ type announcement struct {
 }
 
 // runContext is a context that looks at the clock itself whenever it is asked: a
-// process that stood still must not go on before its timers have fired. (Value,
-// since context.Cause asks by it.)
+// process that stood still must not go on before its timers have fired.
 type runContext struct {
 	context.Context
 	check func()
 }
 
 func (c runContext) Err() error { c.check(); return c.Context.Err() }
-
-func (c runContext) Value(key any) any { c.check(); return c.Context.Value(key) }
 
 // start begins to renew the lease.
 func (h *hold) start(ctx context.Context) context.Context {

@@ -33,10 +33,8 @@ func TestLostAnswers(t *testing.T) {
 					}
 					lose("new")
 					run, release, err := a.Acquire(t.Context())
-					if f == late {
-						if err == nil { // not done in time, and so not his: but nobody else's either
-							t.Fatal("had without an answer")
-						}
+					if f == late && !unread { // not done in time, and so not his: but nobody else's either
+						contains(t, err, nil, "no answer within 8s")
 						a.set(nil)
 						run, release = a.must(t)
 					} else if err != nil {
@@ -49,10 +47,12 @@ func TestLostAnswers(t *testing.T) {
 					}
 					lose("replace") // giving it back
 					release()
+					if f == late {
+						time.Sleep(time.Hour)
+					}
 					if !m.last().Free {
 						t.Error("it was not given back")
 					}
-					time.Sleep(time.Hour)
 				})
 			})
 		}
@@ -89,6 +89,7 @@ func TestCannotRenew(t *testing.T) {
 				m := newMemory()
 				a, b := newAgent(t, m, "a"), newAgent(t, m, "b")
 				run, release := a.must(t)
+				a.set(func(string) fault { return fault{after: 7 * time.Second} }) // what counts is when it was sent
 				time.Sleep(10*time.Minute + time.Second)
 				renewed := m.writtenAt()
 				a.set(func(string) fault { return f })
@@ -98,7 +99,7 @@ func TestCannotRenew(t *testing.T) {
 				}
 				reason := errNet.Error()
 				if name == "silent" {
-					reason = "no answer within 10s"
+					reason = "no answer within 8s"
 				}
 				contains(t, context.Cause(run), ErrLost, leaseName, "for 1m0s", reason, "run again")
 				refused(t, b)
@@ -115,17 +116,16 @@ func TestCannotRenew(t *testing.T) {
 	}
 }
 
-// TestShortOutage is one that a holder survives.
+// TestShortOutage is one that a holder survives, whenever it comes.
 func TestShortOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAgent(t, newMemory(), "a")
 		run, release := a.must(t)
-		for range 10 {
-			time.Sleep(41 * time.Second) // after a renewal
+		for range 100 {
+			time.Sleep(61 * time.Second)
 			a.set(fails(errNet))
-			time.Sleep(55 * time.Second)
+			time.Sleep(17 * time.Second)
 			a.set(nil)
-			time.Sleep(10 * time.Second)
 			if err := context.Cause(run); err != nil {
 				t.Fatal(err)
 			}

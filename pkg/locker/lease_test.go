@@ -15,7 +15,7 @@ import (
 // contains says that an error is one, and says these things.
 func contains(t *testing.T, err, want error, words ...string) {
 	t.Helper()
-	if !errors.Is(err, want) {
+	if err == nil || want != nil && !errors.Is(err, want) {
 		t.Fatalf("error %v, want %v", err, want)
 	}
 	for _, w := range words {
@@ -96,6 +96,7 @@ func TestLeaseOfTheDead(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMemory()
 			a, b := newAgent(t, m, "a"), newAgent(t, m, "b")
+			start := time.Now().Local()
 			_, release := a.must(t)
 			if err := a.Announce(t.Context(), "20261122T215643Z-7f3c2a"); err != nil {
 				t.Fatal(err)
@@ -107,6 +108,8 @@ func TestLeaseOfTheDead(t *testing.T) {
 				if fresh {
 					b = newAgent(t, m, "b")
 				}
+				told := ""
+				b.watching = func(holder string, wait time.Duration) { told = holder + ", " + wait.String() }
 				asked := time.Now()
 				_, release, err := b.Acquire(t.Context())
 				age := time.Since(last)
@@ -114,6 +117,9 @@ func TestLeaseOfTheDead(t *testing.T) {
 					release()
 					if asked.Sub(last) <= defaultTerm || age > 200*time.Second {
 						t.Errorf("taken after %s, asked after %s", age, asked.Sub(last))
+					}
+					if fresh && told != "a, since "+start.Format(time.DateTime)+", 1m12s" {
+						t.Errorf("watched %q", told)
 					}
 					if !fresh && age > 123*time.Second {
 						t.Errorf("taken after %s, though watched all the time", age)
