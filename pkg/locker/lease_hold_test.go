@@ -134,6 +134,22 @@ func TestShortOutage(t *testing.T) {
 	})
 }
 
+// TestSlowClock: it is the holder's own clock that ends its term.
+func TestSlowClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent(t, newMemory(), "a")
+		a.rate = 0.75
+		run, release := a.must(t)
+		start := time.Now()
+		a.set(fails(errNet))
+		<-run.Done()
+		if held := time.Since(start).Round(time.Second); held != 80*time.Second {
+			t.Errorf("it stopped after %s", held)
+		}
+		release()
+	})
+}
+
 // TestPausedHolder stops a process while it holds the lease. Another takes it. When
 // the first goes on it finds at once that its run has ended, before any of its
 // timers fires, and what it then gives back is not the other's lease.
@@ -195,8 +211,16 @@ func TestLeaseRemoved(t *testing.T) {
 		<-run.Done()
 		contains(t, context.Cause(run), ErrLost, "somebody removed it")
 		release()
-		_, release = a.must(t)
-		release()
+		for range 3 { // all begins anew, and yet no tag comes again
+			_, release = a.must(t)
+			release()
+			m.overwrite(nil)
+		}
+		for tag, n := range m.tags {
+			if n != 1 {
+				t.Errorf("the tag %s was there %d times", tag, n)
+			}
+		}
 	})
 }
 
