@@ -12,6 +12,6 @@
 // mount namespace of its own: so nothing is left mounted or running, however a
 // run ends.
 //
-// DBACKED_E2E_IDLE=10m measures an idle agent for so long, instead of for three
-// ticks of its watchdog.
+// DBACKED_E2E_IDLE=10m measures an idle agent for so long, instead of for a tick
+// of its watchdog or two.
 package e2e

@@ -3,17 +3,18 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,8 @@ const bootTimeout = time.Minute
 // start mounts an overlay of the tree in the mount namespace that it is run in,
 // and runs the machine until it is switched off. With the last process of the
 // machine the kernel takes the mounts away. Where no systemd keeps the control
-// groups, the machine gets its own: $3 is its name.
+// groups, the machine gets its own: $3 is its name. When the shell is killed nspawn
+// is told to switch the machine off. (Killed itself, it would leave it running.)
 const start = `set -e
 mount -t tmpfs -o mode=755,size=3g tmpfs "$2"
 mkdir "$2/upper" "$2/work" "$2/root"
@@ -41,7 +43,7 @@ if [ ! -d /run/systemd/system ]; then
 fi
 reboot=133
 while status=0
-	setpriv --pdeathsig KILL systemd-nspawn --quiet --register=no $keep --private-network --notify-ready=yes \
+	setpriv --pdeathsig TERM systemd-nspawn --quiet --register=no $keep --private-network --notify-ready=yes \
 		--console=pipe --machine=e2e -D "$2/root" --boot || status=$?
 	[ $status = $reboot ]
 do :; done`
@@ -50,43 +52,71 @@ do :; done`
 type machine struct {
 	journal *journal
 
-	nspawn *exec.Cmd
-	ended  chan struct{} // closed when nspawn has ended
-	group  string        // name of its control group
-	notes  *net.UnixConn // what nspawn tells of its state
+	temp    string          // a folder on this side
+	packing context.Context // in which packages are built
+	shell   atomic.Int64    // PID of the shell that starts it; 0 before that
+	ended   chan struct{}   // closed when nspawn has ended
+	group   string          // name of its control group
+	notes   *net.UnixConn   // what nspawn tells of its state
 
-	mu      sync.Mutex
-	leader  int // PID of the machine's PID 1
-	console bytes.Buffer
+	mu     sync.Mutex
+	leader int // PID of the machine's PID 1
 }
 
-// boot starts a machine, which is stopped when the test ends.
-func boot(t *testing.T) *machine {
+// newMachine returns a machine that does not run yet, which is gone when the test
+// ends, or this process by Ctrl-C.
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	m := &machine{ended: make(chan struct{}), group: fmt.Sprintf("dbacked-e2e-%d", os.Getpid())}
+	var err error
+	m.temp, err = os.MkdirTemp("", "dbacked-e2e")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(m.temp) })
+	var stopPacking context.CancelFunc
+	m.packing, stopPacking = context.WithCancel(context.Background())
+	t.Cleanup(stopPacking)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	t.Cleanup(func() { signal.Stop(interrupts) })
+	go func() {
+		<-interrupts
+		stopPacking()
+		m.kill()
+		os.RemoveAll(m.temp)
+		os.Exit(130)
+	}()
+	return m
+}
+
+// boot starts the machine.
+func (m *machine) boot(t *testing.T) {
 	t.Helper()
 	root, mountpoint := tree(t)
-	m := &machine{ended: make(chan struct{}), group: fmt.Sprintf("dbacked-e2e-%d", os.Getpid())}
 	address := "@" + m.group
 	var err error
 	m.notes, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
 	must(t, err)
 	t.Cleanup(func() { m.notes.Close() })
 
-	m.nspawn = exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", start, "sh", root, mountpoint, m.group)
-	m.nspawn.Env = append(os.Environ(), "NOTIFY_SOCKET="+address)
-	m.nspawn.Stdout, m.nspawn.Stderr = &m.console, &m.console
-	// Not in reach of Ctrl-C, which ends this process: the machine dies with it.
-	m.nspawn.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	nspawn := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", start, "sh", root, mountpoint, m.group)
+	nspawn.Env = append(os.Environ(), "NOTIFY_SOCKET="+address)
+	console, err := os.Create(m.console())
+	must(t, err)
+	defer console.Close()
+	nspawn.Stdout, nspawn.Stderr = console, console
+	// Not in reach of Ctrl-C; but if this process is killed the machine dies with it.
+	nspawn.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // the kernel tells the death of the thread
-		started <- m.nspawn.Start()
-		m.nspawn.Wait()
+		started <- nspawn.Start()
+		nspawn.Wait()
 		close(m.ended)
 	}()
 	must(t, <-started)
+	m.shell.Store(int64(nspawn.Process.Pid))
 	t.Cleanup(func() { m.poweroff(t) })
 	m.awaitBoot(t)
-	return m
 }
 
 // awaitBoot waits until everything that starts at boot has been started.
@@ -97,7 +127,8 @@ func (m *machine) awaitBoot(t *testing.T) {
 	for ready := false; !ready; {
 		n, err := m.notes.Read(buffer)
 		if err != nil {
-			t.Fatalf("the machine does not start: %v\n%s", err, m.console.String())
+			text, _ := os.ReadFile(m.console())
+			t.Fatalf("the machine does not start: %v\n%s", err, text)
 		}
 		for line := range strings.Lines(string(buffer[:n])) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
@@ -124,7 +155,7 @@ func (m *machine) reboot(t *testing.T) {
 }
 
 func (m *machine) poweroff(t *testing.T) {
-	defer m.removeGroups()
+	defer m.kill()
 	if m.journal != nil {
 		m.journal.stop()
 		m.command(context.Background(), "systemctl", "poweroff", "--no-block").Run()
@@ -132,20 +163,42 @@ func (m *machine) poweroff(t *testing.T) {
 		case <-m.ended:
 			return
 		case <-time.After(bootTimeout):
-			t.Errorf("the machine does not stop by itself\n%s", &m.console)
+			text, _ := os.ReadFile(m.console())
+			t.Errorf("the machine does not stop by itself\n%s", text)
 		}
 	}
-	syscall.Kill(-m.nspawn.Process.Pid, syscall.SIGKILL)
-	<-m.ended
 }
 
-// removeGroups removes what control groups nspawn leaves, which are empty.
-func (m *machine) removeGroups() {
+// kill ends a machine that still runs, and removes the control groups that nspawn
+// leaves, which are empty.
+func (m *machine) kill() {
+	pid := int(m.shell.Load())
+	if pid == 0 {
+		return
+	}
+	if leader := m.pid(); leader != 0 {
+		pid = leader
+	}
+	select {
+	case <-m.ended:
+	default:
+		syscall.Kill(pid, syscall.SIGKILL)
+		<-m.ended
+	}
 	for _, hierarchy := range []string{"systemd", "unified", "."} {
 		top := filepath.Join("/sys/fs/cgroup", hierarchy, m.group)
-		exec.Command("find", top, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").Run()
+		for range 200 { // until the last of its processes has ended
+			exec.Command("find", top, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").Run()
+			if _, err := os.Stat(top); err != nil {
+				break
+			}
+			<-time.After(50 * time.Millisecond)
+		}
 	}
 }
+
+// console is the file of what the machine prints.
+func (m *machine) console() string { return filepath.Join(m.temp, "console") }
 
 func (m *machine) setLeader(pid int) {
 	m.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -40,15 +41,16 @@ type bed struct {
 
 // pack builds the repository of a version, as "make repo" does, beside whatever
 // else goes on; what it returns waits for its folder.
-func pack(t *testing.T, version string) (wait func() string) {
+func (m *machine) pack(t *testing.T, version string) (wait func() string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "dbacked-e2e")
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := filepath.Join(m.temp, version)
 	const script = `packaging/packages.sh "$1" "$2" && packaging/repo.sh "$2/repo" "$2"/*.deb`
-	cmd := exec.Command("sh", "-euc", script, "sh", version, dir)
+	cmd := exec.CommandContext(m.packing, "sh", "-euc", script, "sh", version, dir)
 	cmd.Dir = "../.."
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	var out []byte
+	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -86,10 +88,11 @@ func (m *machine) install(t *testing.T) {
 // build fills two databases and starts the instances.
 func build(t *testing.T) *bed {
 	t.Helper()
-	first := pack(t, firstVersion)
-	b := &bed{machine: boot(t), password: rand.Text(), passphrase: rand.Text()}
+	b := &bed{machine: newMachine(t), password: rand.Text(), passphrase: rand.Text()}
+	first := b.pack(t, firstVersion)
+	b.boot(t)
 	b.publish(t, first())
-	b.next = pack(t, secondVersion)
+	b.next = b.pack(t, secondVersion)
 	b.machine.install(t)
 	b.databases(t)
 	b.write(t, passphrase, b.passphrase+"\n", 0o600)

@@ -63,7 +63,8 @@ func tree(t *testing.T) (root, mountpoint string) {
 	making := root + ".making"
 	must(t, os.RemoveAll(making))
 	t.Logf("making %s, once", root)
-	host(t, "debootstrap", "--variant=minbase", "--include="+packages, release, making)
+	// What it mounts in there is gone when it ends, however it does.
+	host(t, "unshare", "--mount", "--propagation", "private", "debootstrap", "--variant=minbase", "--include="+packages, release, making)
 	host(t, "chroot", making, "sh", "-c", prepare)
 	must(t, os.Rename(making, root))
 	return root, mountpoint
