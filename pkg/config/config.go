@@ -101,12 +101,47 @@ type Keys struct {
 
 // Storage is where backups lie.
 type Storage struct {
-	Scheme string // "file"
-	Path   string // absolute
+	Scheme string // SchemeFile or SchemeS3
+	Path   string // of a folder: absolute
+
+	Bucket, Prefix string // of a bucket; the prefix has no slashes at its ends
+	S3             S3
+	Upload         Upload
 }
 
-// String returns the storage as a URL.
-func (s Storage) String() string { return s.Scheme + "://" + s.Path }
+// Schemes of storage.
+const (
+	SchemeFile = "file"
+	SchemeS3   = "s3"
+)
+
+// S3 is how a bucket is reached and used. What is "" or 0 was not given.
+type S3 struct {
+	Endpoint, Region                   string
+	AccessKey, SecretKey, SessionToken Secret
+	PathStyle                          string // auto, always or never
+	CA                                 string // path
+	SSE, StorageClass                  string
+	Checksum                           string // sha256 or md5
+	MaxParts                           int
+	LockMode                           string // compliance or governance
+	LockFor                            time.Duration
+	OrphanAge                          time.Duration
+}
+
+// Upload bounds what is sent. What is 0 was not given.
+type Upload struct {
+	Rate   int64 // bytes a second
+	Memory int64 // bytes
+}
+
+// String returns the storage as a URL, without secrets.
+func (s Storage) String() string {
+	if s.Scheme == SchemeS3 {
+		return strings.TrimSuffix("s3://"+s.Bucket+"/"+s.Prefix, "/")
+	}
+	return s.Scheme + "://" + s.Path
+}
 
 // Timeouts give every wait an end; all are above zero.
 type Timeouts struct {

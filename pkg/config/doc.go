@@ -93,8 +93,53 @@
 //	    Certificate (PEM) to show to the server; needs --db-tls-key.
 //	--db-tls-key, DBACKED_DB_TLS_KEY
 //	    Private key (PEM) of --db-tls-cert, mode 0600.
+//	--s3-endpoint, DBACKED_S3_ENDPOINT
+//	    Address of the service, for example https://s3.example.org.
+//	    Default: Amazon's of the region
+//	--s3-region, DBACKED_S3_REGION
+//	    Region of the bucket.
+//	    Default: $AWS_REGION, else us-east-1
+//	DBACKED_S3_ACCESS_KEY_ID
+//	    Access key. Without one, credentials come from where Amazon's tools look: AWS_… variables, the shared file, a web identity, the machine's metadata.
+//	--s3-access-key-id-file, DBACKED_S3_ACCESS_KEY_ID_FILE
+//	    File that holds the access key.
+//	DBACKED_S3_SECRET_ACCESS_KEY
+//	    Secret key that belongs to the access key.
+//	--s3-secret-access-key-file, DBACKED_S3_SECRET_ACCESS_KEY_FILE
+//	    File that holds the secret key.
+//	DBACKED_S3_SESSION_TOKEN
+//	    Session token of temporary credentials.
+//	--s3-session-token-file, DBACKED_S3_SESSION_TOKEN_FILE
+//	    File that holds the session token.
+//	--s3-path-style, DBACKED_S3_PATH_STYLE
+//	    Whether the bucket stands in the path and not in the host's name: auto, always or never.
+//	    Default: auto
+//	--s3-ca, DBACKED_S3_CA
+//	    Certificates (PEM) that are trusted besides the system's.
+//	--s3-sse, DBACKED_S3_SSE
+//	    Encryption by the service too: AES256, aws:kms or aws:kms:KEY.
+//	--s3-storage-class, DBACKED_S3_STORAGE_CLASS
+//	    Storage class, for example STANDARD_IA.
+//	    Default: the bucket's
+//	--s3-checksum, DBACKED_S3_CHECKSUM
+//	    Checksum that the service verifies each part by: sha256, or md5 for services that refuse it.
+//	    Default: sha256
+//	--s3-max-parts, DBACKED_S3_MAX_PARTS
+//	    Parts that the service takes of one file; a longer stream goes on in the next file.
+//	    Default: 10000
+//	--s3-object-lock, DBACKED_S3_OBJECT_LOCK
+//	    Protect every file and manifest for so long: compliance:30d or governance:30d. The bucket must have object lock.
+//	--orphan-age, DBACKED_ORPHAN_AGE
+//	    Age from which uploads that another agent left behind are removed.
+//	    Default: 7d
+//	--upload-rate, DBACKED_UPLOAD_RATE
+//	    Most bytes a second to send, for example 20MB.
+//	    Default: no limit
+//	--upload-memory, DBACKED_UPLOAD_MEMORY
+//	    Memory for parts on their way.
+//	    Default: 16MiB to a folder, 64MiB to S3
 //	--storage, DBACKED_STORAGE
-//	    Where backups lie, below a folder NAME: file:///absolute/path.
+//	    Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix.
 //	    Default: file:///var/lib/dbacked
 //	--public-key, DBACKED_PUBLIC_KEY
 //	    RSA public key that backups are encrypted for: PEM text or a file, for example /etc/dbacked/public.pem. Several keys (several PEM blocks, or the flag several times): each of them opens the backup.

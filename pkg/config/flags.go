@@ -31,9 +31,38 @@ type DatabaseFlags struct {
 
 // StorageFlags say where backups lie.
 type StorageFlags struct {
-	Storage    string `name:"storage" group:"Storage" placeholder:"URL" builtin:"file:///var/lib/dbacked" help:"Where backups lie, below a folder NAME: file:///absolute/path."`
+	S3Flags
+	UploadFlags
+
+	Storage    string `name:"storage" group:"Storage" placeholder:"URL" builtin:"file:///var/lib/dbacked" help:"Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix."`
 	APIKey     Secret `name:"apikey" group:"Storage" hidden:"" placeholder:"KEY" help:"Key of the dbacked service. Refused: the service mode does not exist in this version yet."`
 	APIKeyFile string `kong:"-" variable:"DBACKED_APIKEY_FILE" help:"File that holds the key of the dbacked service. Refused, as the key is."`
+}
+
+// S3Flags say how a bucket is reached, and how what goes there is kept.
+type S3Flags struct {
+	S3Endpoint        string `name:"s3-endpoint" group:"S3" placeholder:"URL" builtin:"Amazon's of the region" help:"Address of the service, for example https://s3.example.org."`
+	S3Region          string `name:"s3-region" group:"S3" placeholder:"REGION" builtin:"$AWS_REGION, else us-east-1" help:"Region of the bucket."`
+	S3AccessKeyID     Secret `kong:"-" variable:"DBACKED_S3_ACCESS_KEY_ID" help:"Access key. Without one, credentials come from where Amazon's tools look: AWS_… variables, the shared file, a web identity, the machine's metadata."`
+	S3AccessKeyIDFile string `name:"s3-access-key-id-file" group:"S3" placeholder:"FILE" help:"File that holds the access key."`
+	S3SecretKey       Secret `kong:"-" variable:"DBACKED_S3_SECRET_ACCESS_KEY" help:"Secret key that belongs to the access key."`
+	S3SecretKeyFile   string `name:"s3-secret-access-key-file" group:"S3" placeholder:"FILE" help:"File that holds the secret key."`
+	S3Session         Secret `kong:"-" variable:"DBACKED_S3_SESSION_TOKEN" help:"Session token of temporary credentials."`
+	S3SessionFile     string `name:"s3-session-token-file" group:"S3" placeholder:"FILE" help:"File that holds the session token."`
+	S3PathStyle       string `name:"s3-path-style" group:"S3" placeholder:"WHEN" builtin:"auto" help:"Whether the bucket stands in the path and not in the host's name: auto, always or never."`
+	S3CA              string `name:"s3-ca" group:"S3" placeholder:"FILE" help:"Certificates (PEM) that are trusted besides the system's."`
+	S3SSE             string `name:"s3-sse" group:"S3" placeholder:"KIND" help:"Encryption by the service too: AES256, aws:kms or aws:kms:KEY."`
+	S3StorageClass    string `name:"s3-storage-class" group:"S3" placeholder:"CLASS" builtin:"the bucket's" help:"Storage class, for example STANDARD_IA."`
+	S3Checksum        string `name:"s3-checksum" group:"S3" placeholder:"KIND" builtin:"sha256" help:"Checksum that the service verifies each part by: sha256, or md5 for services that refuse it."`
+	S3MaxParts        string `name:"s3-max-parts" group:"S3" placeholder:"N" builtin:"10000" help:"Parts that the service takes of one file; a longer stream goes on in the next file."`
+	S3ObjectLock      string `name:"s3-object-lock" group:"S3" placeholder:"MODE:DURATION" help:"Protect every file and manifest for so long: compliance:30d or governance:30d. The bucket must have object lock."`
+	OrphanAge         string `name:"orphan-age" group:"S3" placeholder:"DURATION" builtin:"7d" help:"Age from which uploads that another agent left behind are removed."`
+}
+
+// UploadFlags say how fast, and with how much memory, backups are sent away.
+type UploadFlags struct {
+	UploadRate   string `name:"upload-rate" group:"Storage" placeholder:"RATE" builtin:"no limit" help:"Most bytes a second to send, for example 20MB."`
+	UploadMemory string `name:"upload-memory" group:"Storage" placeholder:"SIZE" builtin:"16MiB to a folder, 64MiB to S3" help:"Memory for parts on their way."`
 }
 
 // SealFlags say how a backup is written.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -88,32 +87,5 @@ func (l *loader) resolveTrust() {
 			l.wrong(varTrust, g, "%q is not a verifier key, which looks like shop+1a2b3c4d+AY…", key)
 		}
 		l.config.Trust = append(l.config.Trust, key)
-	}
-}
-
-func (l *loader) resolveStorage() {
-	text, g := l.textOr(varStorage, defaultStorage)
-	const exists = "what exists is a local folder, file:///absolute/path"
-	if filepath.IsAbs(text) {
-		l.wrong(varStorage, g, "write a folder as a URL: file://%s", oneLine(text))
-		return
-	}
-	// The URL is not printed: it may hold credentials.
-	location, err := url.Parse(text)
-	switch {
-	case err != nil:
-		l.wrong(varStorage, g, "it is not a URL: %s", exists)
-	case location.Scheme == "":
-		l.wrong(varStorage, g, "it has no scheme: %s", exists)
-	case location.Scheme != "file":
-		l.wrong(varStorage, g, "storage of the kind %q does not exist in this version: %s", location.Scheme, exists)
-	case location.Host != "" && location.Host != localhost || location.User != nil:
-		l.wrong(varStorage, g, "a folder has no host, so there are three slashes: %s", exists)
-	case location.RawQuery != "" || location.ForceQuery || location.Fragment != "":
-		l.wrong(varStorage, g, "it has no parameters: write %%3F for ? and %%23 for # in the folder's name")
-	case !filepath.IsAbs(location.Path) || strings.ContainsRune(location.Path, 0):
-		l.wrong(varStorage, g, "the path is not absolute: %s", exists)
-	default:
-		l.config.Storage = Storage{Scheme: location.Scheme, Path: filepath.Clean(location.Path)}
 	}
 }

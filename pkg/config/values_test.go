@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,16 @@ func TestWrongValues(t *testing.T) {
 		{varDBTLSMode, "on", "disable, prefer, require, verify-ca, verify-full"},
 		{varDBTLSCA, "/nonexistent", "/nonexistent: there is no such file"},
 		{varDBTLSCA, "/etc", "it is a folder"},
-		{varStorage, "s3://key:hunter2@bucket/x?sig=hunter2", `the kind "s3" does not exist in this version: what exists is a local folder, file:///`},
+		{varStorage, "s3://key:hunter2@bucket/x?sig=hunter2", "it holds credentials"},
+		{varStorage, "s3://bucket/x?sig=hunter2", "no parameters"},
+		{varStorage, "s3://bucket:9000/x", "DBACKED_S3_ENDPOINT"},
+		{varStorage, "s3:///x", "s3://BUCKET/PREFIX"},
+		{varStorage, "s3://bucket/a/../b", "an empty part"},
+		{varStorage, "s3://bucket/a//b", "an empty part"},
+		{varStorage, "gs://bucket/hunter2", `the kind "gs" does not exist in this version: what exists is a local folder, file:///`},
+		{varUploadRate, "fast", "write 20MB"},
+		{varUploadRate, "1B", "at least"},
+		{varUploadMemory, "1MB", "at least"},
 		{varStorage, "https://h/x?token=hunter2", `the kind "https"`},
 		{varStorage, "/srv/backups", "file:///srv/backups"},
 		{varStorage, "backups", "no scheme"},
@@ -98,6 +108,10 @@ func TestRightValues(t *testing.T) {
 		{varDBHost, "10.0.0.1", "10.0.0.1", func(c *Config) string { return c.Database.Host }},
 		{varDBHost, "db_1.example.org", "db_1.example.org", func(c *Config) string { return c.Database.Host }},
 		{varStorage, "file://localhost/a/../b", "file:///b", func(c *Config) string { return c.Storage.String() }},
+		{varStorage, "s3://bucket/a/b/", "s3://bucket/a/b", func(c *Config) string { return c.Storage.String() }},
+		{varStorage, "s3://bucket", "s3://bucket", func(c *Config) string { return c.Storage.String() }},
+		{varUploadRate, "20MB/s", "20000000", func(c *Config) string { return fmt.Sprint(c.Storage.Upload.Rate) }},
+		{varUploadMemory, "64 MiB", "67108864", func(c *Config) string { return fmt.Sprint(c.Storage.Upload.Memory) }},
 		{varCompression, "none", "none", func(c *Config) string { return c.Compression }},
 		{varCompression, "zstd:1", "zstd:1", func(c *Config) string { return c.Compression }},
 		{varSchedule, "", "@daily", func(c *Config) string { return c.Agent.Schedule }},
@@ -206,4 +220,29 @@ func FuzzSplitWords(f *testing.F) {
 			t.Errorf("%q: %q became %q, %v", text, words, again, err)
 		}
 	})
+}
+
+// TestBucket: what belongs to a bucket is read with it, and wrong values are named.
+func TestBucket(t *testing.T) {
+	environ := with(minimal(t), varStorage, "s3://bucket/prefix", varS3Endpoint, "https://s3.example.org", varS3AccessKey, "key",
+		varS3SecretKey+fileSuffix, write(t, "hunter2\n", 0o600), varS3MaxParts, "1000", varS3ObjectLock, "compliance:30d", varOrphanAge, "2d")
+	s := mustLoad(t, setup{need: all, environ: environ}).Storage
+	if s.Bucket != "bucket" || s.Prefix != "prefix" || s.S3.SecretKey.Reveal() != "hunter2" || s.S3.MaxParts != 1000 ||
+		s.S3.LockMode != "compliance" || s.S3.LockFor != 30*day || s.S3.OrphanAge != 2*day {
+		t.Errorf("%+v", s)
+	}
+	if text := fmt.Sprintf("%v %+v", s, s); strings.Contains(text, "hunter2") {
+		t.Errorf("it shows a secret: %s", text)
+	}
+	for _, wrong := range [][3]string{
+		{varS3MaxParts, "0", "1 to 10000"},
+		{varS3ObjectLock, "forever", "compliance:30d"},
+		{varS3ObjectLock, "compliance:-1d", "compliance:30d"},
+		{varOrphanAge, "week", "12h or 7d"},
+		{varS3CA, "/nonexistent", "no such file"},
+	} {
+		wantOne(t, problems(t, setup{need: all, environ: with(environ, wrong[0], wrong[1])}), wrong[0], wrong[2])
+	}
+	wantOne(t, problems(t, setup{need: all, environ: with(minimal(t), varStorage, "s3://bucket", varS3AccessKey, "key")}),
+		"DBACKED_S3_ACCESS_KEY_ID and DBACKED_S3_SECRET_ACCESS_KEY go together")
 }
