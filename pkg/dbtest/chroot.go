@@ -21,22 +21,12 @@ var packages = map[string]string{
 // in the user's cache folder. It needs root.
 func Chroot(t testing.TB, release string) string {
 	t.Helper()
-	cache := os.Getenv("DBACKED_TEST_CACHE")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			dir = "/var/cache"
-		}
-		cache = filepath.Join(dir, "dbacked-test")
-	}
 	if os.Getuid() != 0 {
 		Need(t, "root, for a chroot", os.ErrPermission)
 	}
 	_, err := exec.LookPath("debootstrap")
 	Need(t, "the package debootstrap", err)
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	cache := cacheDir(t)
 	unlock := lock(t, filepath.Join(cache, release+".lock"))
 	defer unlock()
 	root := filepath.Join(cache, release)
@@ -52,6 +42,24 @@ func Chroot(t testing.TB, release string) string {
 		t.Fatal(err)
 	}
 	return root
+}
+
+// cacheDir holds what is made once: DBACKED_TEST_CACHE, or a folder in the
+// user's cache folder.
+func cacheDir(t testing.TB) string {
+	t.Helper()
+	cache := os.Getenv("DBACKED_TEST_CACHE")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			dir = "/var/cache"
+		}
+		cache = filepath.Join(dir, "dbacked-test")
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return cache
 }
 
 // lock holds a file's lock: tests of several packages run at once.

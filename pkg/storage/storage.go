@@ -25,6 +25,9 @@ var (
 	// ErrExists says that an object of that name is there already, and that it
 	// is not the one that was to be written.
 	ErrExists = errors.New("exists already")
+	// ErrLocked says that the store protects an object: it cannot be removed
+	// before its time is over.
+	ErrLocked = errors.New("locked")
 )
 
 // Object is what a store says of one object.
@@ -83,4 +86,34 @@ type Cleaner interface {
 	// RemoveUnfinished removes every unfinished object under prefix and returns
 	// their names.
 	RemoveUnfinished(ctx context.Context, prefix string) ([]string, error)
+}
+
+// Reclaimer is a Cleaner in which an unfinished object may belong to a live run
+// on another machine.
+type Reclaimer interface {
+	// RemoveAbandoned removes every object under the folder prefix (it ends in
+	// a slash) that was begun more than age ago, by the store's clock, and is
+	// unfinished, and returns their names. With age 0 it removes all: only for
+	// what is known to be dead.
+	RemoveAbandoned(ctx context.Context, prefix string, age time.Duration) ([]string, error)
+}
+
+// ObjectVersion is one state of an object in a Versioned store.
+type ObjectVersion struct {
+	ID       string // "" in a store, or of an object, without versions
+	Tag      string // the ETag; opaque
+	Size     int64
+	Modified time.Time // by the store's clock
+	Latest   bool      // it is what Open reads
+}
+
+// Versioned is a Store that may keep what was there before an object was
+// overwritten or removed.
+type Versioned interface {
+	// Versions returns every state of an object that is kept, the newest
+	// first; none is no error.
+	Versions(ctx context.Context, name string) ([]ObjectVersion, error)
+
+	// OpenVersion is Open for one of them.
+	OpenVersion(ctx context.Context, name, id string, offset int64) (io.ReadCloser, error)
 }

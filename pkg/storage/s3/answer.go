@@ -1,0 +1,79 @@
+package s3
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// answer is what minio-go does not hand on of the last answer to a request.
+type answer struct {
+	mu     sync.Mutex
+	status int
+	header http.Header
+	err    error // why there was none
+}
+
+type answerKey struct{}
+
+// recorder writes each answer into the answer of the request's context.
+type recorder struct{ base http.RoundTripper }
+
+func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := r.base.RoundTrip(request)
+	if a, ok := request.Context().Value(answerKey{}).(*answer); ok {
+		a.record(response, err)
+	}
+	return response, err
+}
+
+func (a *answer) record(response *http.Response, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.status, a.header, a.err = 0, nil, err
+	if response != nil {
+		a.status, a.header = response.StatusCode, response.Header
+	}
+}
+
+// get is a header of the last answer.
+func (a *answer) get(header string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.header.Get(header)
+}
+
+// failure is why the last request had no answer.
+func (a *answer) failure() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+// date is when the service answered, by its clock; the zero time if it does
+// not say.
+func (a *answer) date() time.Time {
+	t, err := http.ParseTime(a.get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// retryAfter is what the service asks to wait, in seconds or until a date.
+func (a *answer) retryAfter() time.Duration {
+	text := a.get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	until, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	now := a.date()
+	if now.IsZero() {
+		now = time.Now()
+	}
+	return max(0, until.Sub(now))
+}

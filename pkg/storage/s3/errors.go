@@ -1,0 +1,193 @@
+package s3
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// Error says what failed on which object, what the service answered, and what
+// to do. It wraps storage.ErrNotFound where an object is missing, and
+// storage.ErrLocked where one may not be removed yet.
+type Error struct {
+	Doing   string // "list", "write part 3 of"
+	Address string // s3://bucket/prefix/name
+	Status  int    // of the answer; 0 if there was none
+	Code    string // "AccessDenied", as the service calls it
+	Message string // the service's own words
+	Request string // the service's id of the request, for its support
+	Advice  string
+	Err     error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: ", e.Doing, e.Address)
+	switch {
+	case errors.Is(e.Err, storage.ErrNotFound):
+		b.WriteString(storage.ErrNotFound.Error())
+	case e.Status == 0 && e.Code == "":
+		fmt.Fprintf(&b, "%v", e.Err)
+	default:
+		b.WriteString(e.answered())
+	}
+	if e.Advice != "" {
+		fmt.Fprintf(&b, ": %s", e.Advice)
+	}
+	return b.String()
+}
+
+func (e *Error) answered() string {
+	text := "the service answered"
+	if e.Status != 0 {
+		text += fmt.Sprintf(" %d", e.Status)
+	}
+	if e.Code != "" && !strings.HasPrefix(e.Code, fmt.Sprint(e.Status)) {
+		text += " " + e.Code
+	}
+	if e.Message != "" && !strings.HasPrefix(e.Message, fmt.Sprint(e.Status)) {
+		text += fmt.Sprintf(" (%s)", strings.TrimRight(e.Message, ". "))
+	}
+	if e.Request != "" {
+		text += ", request " + e.Request
+	}
+	return text
+}
+
+// Unwrap is what is wrong, where the service's answer says no more.
+func (e *Error) Unwrap() error { return e.Err }
+
+// explain makes an *Error of what minio-go returned, in a TemporaryError where
+// the same call may work later.
+func (s *Store) explain(doing, name string, a *answer, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Doing: doing, Address: s.address(name)}
+	var response minio.ErrorResponse
+	if !errors.As(err, &response) {
+		e.Err = s.withoutAddress(a, err)
+		e.Advice = s.connectionAdvice(e.Err)
+		if final(e.Err) {
+			return e
+		}
+		return &storage.TemporaryError{Err: e}
+	}
+	e.Status, e.Code, e.Message, e.Request = response.StatusCode, response.Code, s.clean(response.Message), s.clean(response.RequestID)
+	e.Err = e.kind()
+	e.Advice = s.advice(e, response.Region)
+	if e.temporary() {
+		return &storage.TemporaryError{Err: e, After: a.retryAfter()}
+	}
+	return e
+}
+
+// withoutAddress is the error below minio-go's, which repeats the address with
+// its query.
+func (s *Store) withoutAddress(a *answer, err error) error {
+	if failure := a.failure(); failure != nil {
+		err = failure
+	}
+	var u *url.Error
+	for errors.As(err, &u) {
+		err = u.Err
+	}
+	return err
+}
+
+// kind is the error that callers ask for with errors.Is.
+func (e *Error) kind() error {
+	switch {
+	case e.Code == minio.NoSuchKey || e.Code == "NoSuchVersion":
+		return storage.ErrNotFound
+	case e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "object lock"):
+		return storage.ErrLocked
+	case e.Status == http.StatusForbidden && strings.Contains(e.Message, "WORM"), e.Code == "ObjectLocked":
+		return storage.ErrLocked
+	case e.Status == http.StatusNotImplemented || e.Code == "NotImplemented":
+		return errors.ErrUnsupported
+	}
+	return nil
+}
+
+// temporary tells an answer after which the same request may work: the service
+// is busy or broken, or the request was damaged on its way.
+func (e *Error) temporary() bool {
+	switch e.Code {
+	case "SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ThrottlingException", "RequestLimitExceeded",
+		"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted", "ConditionalRequestConflict",
+		"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody", "ExpiredToken":
+		return true
+	}
+	switch e.Status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, 499:
+		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return false
+	}
+	return e.Status >= 500
+}
+
+// final tells an error of the connection that no second try mends.
+func final(err error) bool {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	return errors.Is(err, errNoCredentials) || errors.Is(err, storage.ErrChanged) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
+		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}
+
+// clean makes the service's words fit for a log: short, on one line, without
+// our secrets, which a service (or who plays it) could repeat.
+func (s *Store) clean(text string) string {
+	const longest = 300
+	for _, secret := range []string{s.options.SecretKey, s.options.SessionToken} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	if i := strings.IndexByte(text, '?'); i >= 0 && strings.Contains(text[i:], "X-Amz-") {
+		text = text[:i]
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > longest {
+		text = strings.ToValidUTF8(text[:longest], "") + "…"
+	}
+	return text
+}
+
+// status is the answer's, 0 for other errors.
+func status(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 0
+}
+
+// code is the answer's, "" for other errors.
+func code(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+func temporary(err error) bool {
+	var t *storage.TemporaryError
+	return errors.As(err, &t)
+}

@@ -1,0 +1,130 @@
+// Package s3 keeps objects in a bucket of Amazon S3, or of a service that
+// speaks its protocol.
+//
+// An object of less than 5 MiB is written by one request when it is committed;
+// a larger one in parts, each with a checksum that the service verifies, which
+// become visible by one request at the end. Both requests are conditional
+// (If-None-Match: *), so that nothing is ever overwritten. An answer that says
+// nothing by itself (412, 409, 404, a connection that broke after the request
+// was sent) is resolved by comparing what is there with what was to be written:
+// the same is success, nothing there is tried again, something else is
+// storage.ErrExists.
+//
+// Calls are tried again with a growing pause after time-outs, resets, answers
+// of 5xx or 429, and requests to slow down, but for [Writer.WritePart]: it
+// returns a storage.TemporaryError, and the uploader decides. A connection on
+// which no byte moves for Options.Stall counts as failed. A read that breaks
+// off goes on where it was, and never mixes two states of an object. Answers of
+// 403 and 404 are final, and the error says what to look at.
+//
+// Objects under NAME/control/ are the only ones that are replaced (see
+// [Store.Replace]), and the only ones that Options.Lock does not protect.
+//
+// No error holds a secret or the query of an address.
+package s3
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// Store keeps objects under one prefix of one bucket. Its methods may be
+// called from several goroutines.
+type Store struct {
+	options     Options
+	core        *minio.Core
+	transport   *http.Transport
+	credentials *credentials.Credentials
+
+	// unconditional is set once the service said that it does not know
+	// If-None-Match.
+	unconditional atomic.Bool
+}
+
+var (
+	_ storage.Store       = (*Store)(nil)
+	_ storage.Cleaner     = (*Store)(nil)
+	_ storage.Limited     = (*Store)(nil)
+	_ storage.Conditional = (*Store)(nil)
+	_ storage.Reclaimer   = (*Store)(nil)
+	_ storage.Versioned   = (*Store)(nil)
+)
+
+// Open checks o and makes a store of it. It sends nothing: whether the bucket
+// is there, and what may be done in it, the first call tells.
+func Open(o Options) (*Store, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	transport, err := newTransport(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{options: o, transport: transport, credentials: o.credentials(transport)}
+	host, secure := o.host()
+	s.core, err = minio.NewCore(host, &minio.Options{
+		Creds: s.credentials, Secure: secure, Region: o.Region, BucketLookup: o.lookup(),
+		Transport: recorder{transport}, MaxRetries: 1,
+	})
+	if err != nil {
+		transport.CloseIdleConnections()
+		return nil, o.invalid("DBACKED_S3_ENDPOINT", "%q: %v", o.Endpoint, err)
+	}
+	return s, nil
+}
+
+// Close lets go of the connections that are not in use.
+func (s *Store) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+// String is the store's address: s3://bucket/prefix.
+func (s *Store) String() string { return s.address("") }
+
+// Limits are those of Amazon S3, with Options.MaxParts.
+func (s *Store) Limits() storage.Limits {
+	return storage.Limits{MaxParts: s.options.MaxParts, MinPart: smallestPart, MaxPart: largestPart}
+}
+
+// key is what the service calls the object.
+func (s *Store) key(name string) string {
+	if s.options.Prefix == "" {
+		return name
+	}
+	return s.options.Prefix + "/" + name
+}
+
+// name is the inverse of key.
+func (s *Store) name(key string) string {
+	if s.options.Prefix == "" {
+		return key
+	}
+	return key[len(s.options.Prefix)+1:]
+}
+
+func (s *Store) address(name string) string {
+	a := "s3://" + s.options.Bucket
+	if s.options.Prefix != "" {
+		a += "/" + s.options.Prefix
+	}
+	if name != "" {
+		a += "/" + name
+	}
+	return a
+}
+
+// check refuses a context that ended and a name that no store takes.
+func check(ctx context.Context, name string) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return storage.CheckName(name)
+}

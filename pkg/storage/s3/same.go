@@ -1,0 +1,109 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// wanted is an object that was, or was to be, written.
+type wanted struct {
+	name string
+	size int64
+	tag  string // the ETag that most services give it; "" if unknown
+	sum  string // SHA-256 by the service's reckoning, in base64; "" if unknown
+	data []byte // of a small one
+}
+
+func (s *Store) wantedData(name string, data []byte) wanted {
+	return wanted{name: name, size: int64(len(data)), tag: md5Hex(data), sum: s.sums(data).sha256, data: data}
+}
+
+// resolve says what became of an object after an answer, err, that says nothing
+// by itself. It returns what is there if that is the wanted one, ErrExists if it
+// is another, and a temporary error if there is none.
+func (s *Store) resolve(ctx context.Context, w wanted, err error) (entry, error) {
+	e, found, findErr := s.find(ctx, w.name)
+	switch {
+	case findErr != nil && temporary(findErr):
+		return e, findErr
+	case findErr != nil:
+		return e, fmt.Errorf("%w (and what is there now cannot be told: %v)", err, findErr)
+	case !found && temporary(err):
+		return e, err
+	case !found:
+		return e, &storage.TemporaryError{Err: err}
+	}
+	same, sameErr := s.same(ctx, w, e)
+	if sameErr != nil {
+		return e, sameErr
+	}
+	if !same {
+		return e, fmt.Errorf("write %s: %w: %d bytes of %s are there, which are not what was to be written", s.address(w.name), storage.ErrExists, e.size, e.modified.UTC().Format("2006-01-02 15:04:05"))
+	}
+	return e, nil
+}
+
+// same compares what is there with what was wanted: size and ETag, and where
+// the ETag is of another kind (encryption makes it so), checksum or bytes.
+func (s *Store) same(ctx context.Context, w wanted, e entry) (bool, error) {
+	if e.size != w.size {
+		return false, nil
+	}
+	if w.tag != "" && e.tag == w.tag {
+		return true, nil
+	}
+	if w.sum != "" {
+		sum, err := s.storedSum(ctx, w.name)
+		switch {
+		case err == nil && sum != "":
+			return sameSum(sum, w.sum), nil
+		case temporary(err):
+			return false, err
+		}
+	}
+	if w.data == nil {
+		return false, nil
+	}
+	_, data, err := s.read(ctx, w.name)
+	if temporary(err) {
+		return false, err
+	}
+	return err == nil && bytes.Equal(data, w.data), nil
+}
+
+// storedSum is the checksum that the service keeps, "" if it keeps none.
+func (s *Store) storedSum(ctx context.Context, name string) (sum string, err error) {
+	_, err = s.try(ctx, "read the checksum of", name, func(ctx context.Context) error {
+		info, err := s.core.StatObject(ctx, s.options.Bucket, s.key(name), minio.StatObjectOptions{Checksum: true})
+		sum = info.ChecksumSHA256
+		return err
+	})
+	return sum, err
+}
+
+// sameSum compares checksums of objects; some services leave the number of
+// parts out.
+func sameSum(a, b string) bool {
+	a, aParts, aOK := strings.Cut(a, "-")
+	b, bParts, bOK := strings.Cut(b, "-")
+	return a == b && (!aOK || !bOK || aParts == bParts)
+}
+
+// unclear tells an error after which the object may have been written.
+func unclear(err error) bool {
+	switch code(err) {
+	case minio.NoSuchBucket:
+		return false
+	}
+	switch status(err) {
+	case 404, 409, 412:
+		return true
+	}
+	return code(err) == "NoSuchUpload" || code(err) == "PreconditionFailed" || temporary(err)
+}
