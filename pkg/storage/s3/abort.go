@@ -19,16 +19,16 @@ const abortLimit = 30 * time.Second
 // Abort stops the calls that go on, and removes the parts. Where a Commit ended
 // without a clear answer, it removes the object too, if it is there.
 func (w *writer) Abort(ctx context.Context) error {
-	w.end(errAborted)
+	committed := w.end(errAborted)
 	w.stopping(errAborted)
-	w.writing.Wait()
+	w.writing.Wait() // from here on nobody else uses w
+	if committed {
+		return nil
+	}
 	if ctx.Err() != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), abortLimit)
 		defer cancel()
-	}
-	if errors.Is(w.ended, errCommitted) {
-		return nil
 	}
 	if err := w.takeBack(ctx); err != nil {
 		return err
@@ -62,14 +62,17 @@ func (w *writer) takeBack(ctx context.Context) error {
 	return err
 }
 
-// removeUploads removes this writer's upload, and those whose ids were lost.
+// removeUploads removes this writer's upload, unless it was completed, and
+// those whose ids were lost. A part that the service took late can bring an
+// upload back, so where a call broke off it looks again.
 func (w *writer) removeUploads(ctx context.Context, completed bool) error {
-	if id := w.id(); id != "" && !completed {
+	id := w.id()
+	if id != "" && !completed {
 		if err := w.store.abort(ctx, w.name, id); err != nil {
 			return err
 		}
 	}
-	if !w.strays {
+	if !w.strays && (completed || !w.broken) {
 		return nil
 	}
 	uploads, _, err := w.store.uploads(ctx, w.name, func(name string) bool { return name == w.name })
@@ -77,11 +80,14 @@ func (w *writer) removeUploads(ctx context.Context, completed bool) error {
 		return err
 	}
 	for _, u := range uploads {
+		if !w.strays && u.UploadID != id {
+			continue
+		}
 		if err := w.store.abort(ctx, w.name, u.UploadID); err != nil {
 			return err
 		}
 	}
-	w.strays = false
+	w.strays, w.broken = false, false
 	return nil
 }
 

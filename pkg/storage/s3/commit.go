@@ -23,6 +23,8 @@ func (w *writer) Commit(ctx context.Context) (storage.Object, error) {
 		return storage.Object{}, fmt.Errorf("write %s: %w", w.store.address(w.name), err)
 	}
 	defer w.writing.Done()
+	ctx, cancel := w.bind(ctx)
+	defer cancel()
 	stored, err := w.commit(ctx)
 	w.mu.Lock()
 	w.maybe = err != nil && !errors.Is(err, storage.ErrExists)
@@ -37,12 +39,14 @@ func (w *writer) Commit(ctx context.Context) (storage.Object, error) {
 	return stored.object(w.name), nil
 }
 
-func (w *writer) end(why error) {
+// end takes no more calls, and says whether the object is committed.
+func (w *writer) end(why error) (committed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ended == nil {
 		w.ended = why
 	}
+	return w.ended == errCommitted
 }
 
 func (w *writer) commit(ctx context.Context) (entry, error) {

@@ -30,6 +30,7 @@ type writer struct {
 	mu       sync.Mutex
 	upload   string // the upload's id, once there is one
 	strays   bool   // an answer that held an id was lost: the upload is there
+	broken   bool   // a part's call broke off: the service may still store it
 	maybe    bool   // Commit ended without knowing whether the object is there
 	small    []byte // the first part, when it is the only one
 	parts    map[int]part
@@ -75,24 +76,34 @@ func (w *writer) WritePart(ctx context.Context, number int, offset int64, p []by
 		w.keep(p)
 		return nil
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(w.life, func() { cancel(context.Cause(w.life)) })()
+	ctx, cancel := w.bind(ctx)
+	defer cancel()
 	if err := w.start(ctx); err != nil {
 		return err
 	}
 	stored, err := w.send(ctx, number, p)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err != nil {
+		w.broken = w.broken || temporary(err) || ctx.Err() != nil
 		return err
 	}
 	stored.offset = offset
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.parts[number] = stored
 	if number == 1 {
 		w.small = nil
 	}
 	return nil
+}
+
+// bind is ctx, which also ends when the object is aborted.
+func (w *writer) bind(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(w.life, func() { cancel(context.Cause(w.life)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // enter counts a call that Abort has to wait for.
