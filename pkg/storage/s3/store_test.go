@@ -2,6 +2,8 @@ package s3
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,10 +45,31 @@ func TestStore(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
 				bucket := fmt.Sprintf("%s-%d", checksum, buckets.Add(1))
 				server.Bucket(t, bucket, false)
+				proxy := dbtest.NewFaultProxy(t, server.Host, never)
 				o := optionsFor(server, bucket)
-				o.Checksum = checksum
-				return open(t, o)
+				o.Checksum, o.Endpoint = checksum, proxy.Endpoint
+				return breaking{open(t, o), proxy}
 			})
 		})
 	}
+}
+
+func never(*http.Request) dbtest.Fault { return dbtest.Fault{} }
+
+// breaking is a store whose connections a test can break.
+type breaking struct {
+	*Store
+	proxy *dbtest.FaultProxy
+}
+
+// BreakRead breaks the connection of the next read half-way, twice.
+func (b breaking) BreakRead() {
+	left := 2
+	b.proxy.SetPlan(func(r *http.Request) dbtest.Fault {
+		if r.Method != http.MethodGet || strings.HasSuffix(r.URL.Path, "/") || left == 0 {
+			return dbtest.Fault{}
+		}
+		left--
+		return dbtest.Fault{Name: "cut", CutAnswer: true}
+	})
 }

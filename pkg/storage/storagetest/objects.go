@@ -39,9 +39,11 @@ func testAbort(t *testing.T, s storage.Store) {
 	holds(t, s, "db/one", []byte("anew"))
 }
 
-// testParts uses parts of 5 MiB, the least that S3 takes, but for the last.
+// partSize is the least that S3 takes for a part, but for the last.
+const partSize = 5 << 20
+
 func testParts(t *testing.T, s storage.Store) {
-	const size = 5 << 20
+	const size = partSize
 	data := pattern(2*size + 7)
 	w := create(t, s, "db/parts")
 	garbled := bytes.Repeat([]byte{0xff}, size)

@@ -42,11 +42,18 @@ func testCancelled(t *testing.T, s storage.Store) {
 	lists(t, s, "", "db/there")
 }
 
-func testRacingCommits(t *testing.T, s storage.Store) {
+func testRacingCommits(t *testing.T, s storage.Store) { raceCommits(t, s, 0) }
+
+// testRacingParts is testRacingCommits with objects that S3 takes in parts.
+func testRacingParts(t *testing.T, s storage.Store) { raceCommits(t, s, partSize) }
+
+func raceCommits(t *testing.T, s storage.Store, size int) {
 	writers := make([]storage.Writer, racers)
+	padding := make([]byte, size)
+	data := func(i int) []byte { return fmt.Appendf(padding[:size:size], "racer %d", i) }
 	for i := range writers {
 		writers[i] = create(t, s, "db/raced")
-		ok(t, writers[i].WritePart(t.Context(), 1, 0, fmt.Appendf(nil, "racer %d", i)))
+		ok(t, writers[i].WritePart(t.Context(), 1, 0, data(i)))
 	}
 	winner := race(t, func(i int) error {
 		_, err := writers[i].Commit(t.Context())
@@ -55,7 +62,7 @@ func testRacingCommits(t *testing.T, s storage.Store) {
 	for _, w := range writers {
 		ok(t, w.Abort(t.Context()))
 	}
-	holds(t, s, "db/raced", fmt.Appendf(nil, "racer %d", winner))
+	holds(t, s, "db/raced", data(winner))
 	lists(t, s, "", "db/raced")
 }
 
@@ -89,7 +96,7 @@ func race(t *testing.T, run func(i int) error) (winner int) {
 }
 
 func testParallelParts(t *testing.T, s storage.Store) {
-	const size = 5 << 20
+	const size = partSize
 	data := pattern(3*size + 1)
 	w := create(t, s, "db/parallel")
 	errs := make([]error, 4)

@@ -37,9 +37,13 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"odd names", testNames},
 		{"a context that has ended", testCancelled},
 		{"of racing commits one wins", testRacingCommits},
+		{"of racing commits of parts one wins", testRacingParts},
 		{"of racing puts one wins", testRacingPuts},
 		{"parts from several goroutines", testParallelParts},
 		{"folders come and go under a race", testRacingFolders},
+		{"abort leaves no part", testAbortedParts},
+		{"parts of a killed run", testLeftParts},
+		{"a read that breaks off", testBrokenRead},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
