@@ -62,15 +62,17 @@ func (b *bed) times(n int, match func(*http.Request) bool, f dbtest.Fault) {
 func isPut(r *http.Request) bool {
 	return r.Method == http.MethodPut && !r.URL.Query().Has("partNumber")
 }
-func isPart(r *http.Request) bool  { return r.URL.Query().Has("partNumber") }
-func isBegin(r *http.Request) bool { return r.URL.Query().Has("uploads") && r.Method == http.MethodPost }
-func isEnd(r *http.Request) bool   { return r.URL.Query().Has("uploadId") && r.Method == http.MethodPost }
+func isPart(r *http.Request) bool { return r.URL.Query().Has("partNumber") }
+func isBegin(r *http.Request) bool {
+	return r.URL.Query().Has("uploads") && r.Method == http.MethodPost
+}
+func isEnd(r *http.Request) bool { return r.URL.Query().Has("uploadId") && r.Method == http.MethodPost }
 func isGet(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.Contains(strings.Trim(r.URL.Path, "/"), "/")
 }
 func isDelete(r *http.Request) bool { return r.Method == http.MethodDelete }
 func isList(r *http.Request) bool   { return r.URL.Query().Has("list-type") }
-func isAny(*http.Request) bool        { return true }
+func isAny(*http.Request) bool      { return true }
 
 // upload writes an object as the uploader does: parts that fail for a time are
 // written again, and what fails for good is aborted.
@@ -81,7 +83,7 @@ func (b *bed) upload(name string, data []byte) error {
 		return err
 	}
 	for number, offset := 1, 0; err == nil && offset < len(data); number, offset = number+1, offset+smallestPart {
-		err = quick.Retry(ctx, func(ctx context.Context) error {
+		err = b.options.Backoff.Retry(ctx, func(ctx context.Context) error {
 			return w.WritePart(ctx, number, int64(offset), data[offset:min(offset+smallestPart, len(data))])
 		})
 	}
