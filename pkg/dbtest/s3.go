@@ -35,7 +35,7 @@ type S3Server struct {
 func (s *S3Server) Stop(t testing.TB) { t.Helper(); s.server.Stop(t) }
 
 // S3 starts a versitygw, which keeps versions where a bucket asks for them.
-// args are further arguments of its own.
+// args are further options of its posix command.
 func S3(t testing.TB, args ...string) *S3Server {
 	t.Helper()
 	program := buildVersitygw(t)
@@ -50,8 +50,7 @@ func S3(t testing.TB, args ...string) *S3Server {
 			t.Fatal(err)
 		}
 	}
-	args = append([]string{"-q", "--keep-alive", "-p", s.Host, "--health", "/health"}, args...)
-	args = append(args, "posix", "--versioning-dir", versions)
+	args = append([]string{"-q", "--keep-alive", "-p", s.Host, "--health", "/health", "posix", "--versioning-dir", versions}, args...)
 	if err := unix.Setxattr(data, "user.test", []byte("1"), 0); err != nil { // some kernels' tmpfs has none
 		sidecar := filepath.Join(s.Dir, "sidecar")
 		if err := os.Mkdir(sidecar, 0o755); err != nil {
