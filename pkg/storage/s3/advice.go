@@ -90,7 +90,7 @@ func (s *Store) connectionAdvice(err error) string {
 		return "set DBACKED_S3_CA_FILE to the file of the authority's certificate"
 	case errors.As(err, &name):
 		return "look at DBACKED_S3_ENDPOINT; where the bucket is part of the host's name, try DBACKED_S3_PATH_STYLE=always"
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case notTLS(err):
 		return "write http:// in DBACKED_S3_ENDPOINT if the service is to be used without encryption"
 	case errors.As(err, &dns), errors.Is(err, syscall.ECONNREFUSED):
 		return "look at DBACKED_S3_ENDPOINT, and at the network"

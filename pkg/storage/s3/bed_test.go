@@ -158,3 +158,14 @@ func mustHave(t *testing.T, err error, words ...string) {
 		}
 	}
 }
+
+// lose loses the answers to the first n requests that make an object.
+func lose(n int) dbtest.Plan {
+	return func(r *http.Request) dbtest.Fault {
+		if n == 0 || !isPut(r) && !isEnd(r) {
+			return dbtest.Fault{}
+		}
+		n--
+		return dbtest.Fault{Name: "lost", LoseAnswer: true}
+	}
+}

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -141,8 +142,13 @@ func final(err error) bool {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	return errors.Is(err, errNoCredentials) || errors.Is(err, storage.ErrChanged) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
-		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+	return notTLS(err) || errors.Is(err, errNoCredentials) || errors.Is(err, storage.ErrChanged) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid)
+}
+
+// notTLS tells a service that answered something else.
+func notTLS(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
 // clean makes the service's words fit for a log: short, on one line, without
