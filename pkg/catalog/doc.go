@@ -5,6 +5,9 @@
 //	NAME/20261122T215643Z-7f3c2a/0000.dbacked
 //	NAME/20261122T215643Z-7f3c2a/manifest
 //
+// A file too large for one object of the store goes on in the next, which says
+// so ([File.Continues]).
+//
 // The manifest is written last, and only if it is absent: a backup without one
 // never happened. It is a signed note (C2SP signed-note,
 // golang.org/x/mod/sumdb/note) whose text is JSON, readable without any key and
@@ -24,7 +27,7 @@
 //	plan := catalog.Plan(time.Now(), backups, catalog.Policy{Daily: 7, Weekly: 4, Minimum: 24 * time.Hour})
 //	done, err := catalog.Prune(ctx, store, "shop", plan, false)
 //
-// Readers of layout version 1 ignore fields that they do not know: later
+// Readers ignore fields that they do not know: later
 // versions of dbacked may add some, and raise the version when ignoring them
 // would be wrong.
 package catalog

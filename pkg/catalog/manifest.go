@@ -5,7 +5,7 @@ import "time"
 // Manifest says what a backup is and what it is made of. Its JSON is the text
 // of a signed note, readable without any key; it names no table.
 type Manifest struct {
-	Version  int    `json:"version"`            // of this layout: 1
+	Version  int    `json:"version"`            // of this layout: 1, or 2 if a file continues
 	ID       string `json:"id"`                 // see NewID
 	Previous string `json:"previous,omitempty"` // id of the newest backup before it, if there was one
 	Instance string `json:"instance"`           // NAME, the folder that holds the backup
@@ -27,19 +27,43 @@ type Manifest struct {
 	Files []File `json:"files"` // in the order in which they are read
 }
 
+// Layouts, by [Manifest.Version]. Programs that know only the first would take
+// the beginning of a dump for all of it.
+const (
+	LayoutFiles  = 1 // each file is one encrypted stream
+	LayoutChains = 2 // files may continue
+)
+
+// MaxFiles is how many files a backup can have.
+const MaxFiles = 10_000
+
 // Kinds of file in a backup.
 const (
 	KindGlobals = "globals" // SQL: the roles or users that the database needs
 	KindDump    = "dump"    // the dump program's output
 )
 
-// File is one encrypted file of a backup.
+// File is one encrypted file of a backup, or one of several that are one after
+// the other, in the manifest's order: a store limits how large one object can
+// be. Only the first of such a chain has the header of the encrypted file.
 type File struct {
 	Name        string `json:"name"`        // in the backup's folder: "0000.dbacked"
 	Kind        string `json:"kind"`        // KindGlobals, KindDump
 	Order       int    `json:"order"`       // place among the files, from 0
 	Format      string `json:"format"`      // "1.0.0", or "0.5.0" for a legacy file
 	StoredBytes int64  `json:"storedBytes"` // size of the encrypted file
-	PlainBytes  int64  `json:"plainBytes"`  // what the dump program wrote, before compression
+	PlainBytes  int64  `json:"plainBytes"`  // what the dump program wrote, before compression; of a chain, in its first file
 	SHA256      string `json:"sha256"`      // of the encrypted file, hex
+
+	// Continues says that this file goes on where the one before it ends.
+	Continues bool `json:"continues,omitempty"`
+}
+
+// Chain returns a file and those in which it goes on.
+func (m *Manifest) Chain(f File) []File {
+	chain := []File{f}
+	for i := f.Order + 1; i < len(m.Files) && m.Files[i].Continues; i++ {
+		chain = append(chain, m.Files[i])
+	}
+	return chain
 }

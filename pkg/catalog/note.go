@@ -10,8 +10,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// maxManifest bounds a signed manifest, in bytes.
-const maxManifest = 1 << 20
+// maxManifest bounds a signed manifest, in bytes. One of MaxFiles files has
+// room in it.
+const maxManifest = 4 << 20
 
 // Encode returns m as a signed note.
 func Encode(m *Manifest, signer *Signer) ([]byte, error) {
@@ -32,7 +33,7 @@ func Encode(m *Manifest, signer *Signer) ([]byte, error) {
 	return signed, nil
 }
 
-// Decode reads a manifest of at most 1 MiB. Its second result is nil only if a
+// Decode reads a manifest of at most 4 MiB. Its second result is nil only if a
 // key of trust signed it; else it says why nothing proves its origin, and the
 // manifest is what it claims to be, or nil if it cannot be read at all
 // ([ErrGarbage]).

@@ -106,7 +106,7 @@ func TestLaterFields(t *testing.T) {
 	if _, err := Decode(sign(strings.Replace(text, "{", `{"later": [1],`, 1)), trust); err != nil {
 		t.Errorf("with a new field: %v", err)
 	}
-	_, err := Decode(sign(strings.Replace(text, `"version": 1`, `"version": 2`, 1)), trust)
+	_, err := Decode(sign(strings.Replace(text, `"version": 1`, `"version": 3`, 1)), trust)
 	if !errors.Is(err, ErrGarbage) || !strings.Contains(err.Error(), "use a newer one") {
 		t.Errorf("of a new version: %v", err)
 	}

@@ -10,11 +10,9 @@ import (
 )
 
 const (
-	maxFiles      = 10_000
 	maxRecipients = 1_000
 	maxText       = 1 << 10 // bytes of a text field
 	maxBytes      = 1 << 48 // of a file; so the sum over all files fits an int64
-	layout        = 1       // Manifest.Version
 )
 
 var (
@@ -35,8 +33,8 @@ var (
 // was set back meanwhile does not make a backup worse.
 func (m *Manifest) validate() error {
 	switch {
-	case m.Version != layout:
-		return fmt.Errorf("it has layout version %d, and this dbacked knows %d: use a newer one", m.Version, layout)
+	case m.Version != LayoutFiles && m.Version != LayoutChains:
+		return fmt.Errorf("it has layout version %d, and this dbacked knows %d and %d: use a newer one", m.Version, LayoutFiles, LayoutChains)
 	case !instancePattern.MatchString(m.Instance):
 		return fmt.Errorf("%q is no instance's name", m.Instance)
 	case !slices.Contains(engines, m.Engine):
@@ -94,7 +92,7 @@ func (m *Manifest) validateRecipients() error {
 }
 
 func (m *Manifest) validateFiles() error {
-	if len(m.Files) > maxFiles {
+	if len(m.Files) > MaxFiles {
 		return fmt.Errorf("it has %d files", len(m.Files))
 	}
 	seen, dump := map[string]bool{}, false
@@ -105,11 +103,35 @@ func (m *Manifest) validateFiles() error {
 		if seen[f.Name] {
 			return fmt.Errorf("it has the file %s twice", f.Name)
 		}
+		if err := m.validateChain(i); err != nil {
+			return err
+		}
 		seen[f.Name] = true
 		dump = dump || f.Kind == KindDump
 	}
 	if !dump {
 		return errors.New("it has no dump among its files")
+	}
+	return nil
+}
+
+// validateChain checks that a file which continues has something to go on from.
+func (m *Manifest) validateChain(i int) error {
+	f := m.Files[i]
+	if !f.Continues {
+		return nil
+	}
+	switch {
+	case m.Version < LayoutChains:
+		return fmt.Errorf("file %s continues, which layout version %d does not know", f.Name, m.Version)
+	case i == 0:
+		return fmt.Errorf("file %s continues, and there is none before it", f.Name)
+	case f.Kind != m.Files[i-1].Kind || f.Format != m.Files[i-1].Format:
+		return fmt.Errorf("file %s continues one of another kind or format", f.Name)
+	case strings.HasPrefix(f.Format, "0."):
+		return fmt.Errorf("file %s continues, which a legacy file cannot", f.Name)
+	case f.PlainBytes != 0:
+		return fmt.Errorf("file %s continues, and has a size of its own dump", f.Name)
 	}
 	return nil
 }
@@ -126,7 +148,7 @@ func (f *File) validate(order int) error {
 		return fmt.Errorf("file %s is of an unknown format, %q", f.Name, f.Format)
 	case f.StoredBytes <= 0 || f.StoredBytes > maxBytes || f.PlainBytes < 0 || f.PlainBytes > maxBytes:
 		return fmt.Errorf("file %s has a size that cannot be", f.Name)
-	case f.Kind == KindDump && f.PlainBytes == 0:
+	case f.Kind == KindDump && f.PlainBytes == 0 && !f.Continues:
 		return fmt.Errorf("file %s is an empty dump", f.Name)
 	case !sumPattern.MatchString(f.SHA256):
 		return fmt.Errorf("file %s has no SHA-256", f.Name)
