@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"crypto/rsa"
-	"fmt"
 	"io"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/dbacked/dbacked/pkg/compress"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/storage"
-	"github.com/dbacked/dbacked/pkg/uploader"
 )
 
 // cleanupTimeout bounds what is done after a run has ended: removing what a
@@ -49,13 +47,18 @@ type Backup struct {
 	// Describe fills in what the manifest says of the database. It is called
 	// once, under the lock, before the first dump.
 	Describe func(ctx context.Context, m *catalog.Manifest) error
-	Streams  []Stream // become files in this order
+	Streams  []Stream // become files, or chains of files, in this order
 
 	Recipients  []*rsa.PublicKey
 	Format      encryptor.Format
 	Compression compress.Spec
 
-	StallTimeout time.Duration // that a part may take to be stored; 0: the uploader's default
+	// How files are stored. 0: what fits the store, see the uploader's Options.
+	StallTimeout   time.Duration   // that a part may take, with all its tries
+	UploadBudget   int64           // bytes of parts that are held at once
+	UploadParallel int             // parts that are written at once
+	UploadRate     int64           // bytes a second, at most
+	Backoff        storage.Backoff // when a part is tried again
 
 	AgentID      string
 	AgentVersion string
@@ -85,12 +88,12 @@ func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 	}
 	b.Progress.enter(StageCommit)
 	m.Finished = time.Now().UTC().Truncate(time.Second)
-	err = context.Cause(ctx) // a run that lost its lock does not commit
-	if err == nil {
-		err = catalog.Commit(ctx, b.Store, m, b.Signer)
-	}
-	if err != nil {
+	if err := context.Cause(ctx); err != nil { // a run that lost its lock does not commit
 		b.discard(ctx, m)
+		return nil, at(StageCommit, err)
+	}
+	if err := catalog.Commit(ctx, b.Store, m, b.Signer); err != nil {
+		b.revoke(ctx, m)
 		return nil, at(StageCommit, err)
 	}
 	return m, nil
@@ -103,7 +106,7 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 	}
 	started := time.Now().UTC().Truncate(time.Second)
 	m := &catalog.Manifest{
-		Version:      1,
+		Version:      catalog.LayoutFiles,
 		ID:           catalog.NewID(started),
 		Instance:     b.Instance,
 		Started:      started,
@@ -141,62 +144,6 @@ func (b *Backup) clean(ctx context.Context) error {
 	return err
 }
 
-// files makes the files of the backup, one after the other.
-func (b *Backup) files(ctx context.Context, m *catalog.Manifest) error {
-	for i, s := range b.Streams {
-		f := catalog.File{
-			Name:   fmt.Sprintf("%04d.dbacked", i),
-			Kind:   s.Kind,
-			Order:  i,
-			Format: b.Format.String(),
-		}
-		m.Files = append(m.Files, f)
-		if err := b.file(ctx, catalog.Path(m.Instance, m.ID, f.Name), s, &m.Files[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// file makes one file: three stages, joined by two pipes.
-func (b *Backup) file(ctx context.Context, name string, s Stream, f *catalog.File) error {
-	b.Progress.enter(StageDump)
-	dumped, dump := io.Pipe()
-	sealed, seal := io.Pipe()
-	plain := &counter{w: dump, count: b.Progress.addPlain}
-	var result uploader.Result
-	before := b.Progress.storedSoFar()
-
-	err := run(ctx,
-		func(ctx context.Context) error {
-			err := guard(StageDump, func() error { return s.Dump(ctx, plain) })
-			dump.CloseWithError(err)
-			return err
-		},
-		func(context.Context) error {
-			err := guard(StageEncrypt, func() error { return b.seal(seal, dumped) })
-			dumped.CloseWithError(err)
-			seal.CloseWithError(err)
-			return err
-		},
-		func(ctx context.Context) error {
-			err := guard(StageUpload, func() (err error) {
-				result, err = uploader.Upload(ctx, b.Store, name, stageReader{sealed, StageUpload}, uploader.Options{
-					StallTimeout: b.StallTimeout,
-					Progress:     func(n int64) { b.Progress.setStored(before + n) },
-				})
-				return err
-			})
-			sealed.CloseWithError(err)
-			return err
-		})
-	if err != nil {
-		return at(StageUpload, err)
-	}
-	f.PlainBytes, f.StoredBytes, f.SHA256 = plain.n, result.Size, result.SHA256
-	return nil
-}
-
 // seal compresses and encrypts r into w. The last chunk is sealed only when r
 // ended well.
 func (b *Backup) seal(w io.Writer, r io.Reader) error {
@@ -229,10 +176,25 @@ func (b *Backup) compress(w io.Writer, r io.Reader) error {
 func (b *Backup) discard(ctx context.Context, m *catalog.Manifest) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
+	var left []string
+	var cause error
 	for _, f := range m.Files {
 		name := catalog.Path(m.Instance, m.ID, f.Name)
 		if err := b.Store.Remove(ctx, name); err != nil {
-			b.Log.Warn("a file of the failed backup is left; the next run removes it", zap.String("file", name), zap.Error(err))
+			left, cause = append(left, name), err
 		}
+	}
+	if cause != nil {
+		b.Log.Warn("files of the failed backup are left; the next run removes them", zap.Strings("files", left), zap.Error(cause))
+	}
+}
+
+// revoke removes a backup whose manifest could not be written for sure: the
+// manifest first, as it may be there all the same.
+func (b *Backup) revoke(ctx context.Context, m *catalog.Manifest) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if err := catalog.Remove(ctx, b.Store, m.Instance, m.ID); err != nil {
+		b.Log.Warn("the failed backup is left, whole or in part", zap.String("backup", m.ID), zap.Error(err))
 	}
 }

@@ -117,13 +117,6 @@ func (p *Progress) addStored(n int64) {
 	}
 }
 
-func (p *Progress) storedSoFar() int64 {
-	if p == nil {
-		return 0
-	}
-	return p.stored.Load()
-}
-
 func (p *Progress) setStored(n int64) {
 	if p != nil {
 		p.stored.Store(n)

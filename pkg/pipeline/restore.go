@@ -4,31 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/dbacked/dbacked/pkg/compress"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 )
-
-// ErrDiffers says that what is stored is not what the manifest says.
-var ErrDiffers = errors.New("differs from its manifest")
-
-// Sealed is an encrypted file that can be read from its beginning more than
-// once: from a store, or from a spool.
-type Sealed struct {
-	Name string // for errors
-	Open func(ctx context.Context, offset int64) (io.ReadCloser, error)
-
-	// What the manifest says of it. SHA256 is empty where there is no manifest:
-	// then the other two mean nothing.
-	SHA256      string
-	StoredBytes int64
-	PlainBytes  int64
-}
 
 // Restore is what bringing one file back needs.
 type Restore struct {
@@ -61,39 +41,29 @@ func (r *Restore) Run(ctx context.Context) error {
 		return at(StageVerify, err)
 	}
 	if format == encryptor.Legacy || (r.Whole && !r.Proved) {
-		r.Progress.restart(StageVerify, r.File.StoredBytes)
+		r.Progress.restart(StageVerify, r.File.totalStored())
 		if err := r.decrypt(ctx, io.Discard, header); err != nil {
 			return at(StageVerify, err)
 		}
 	}
-	r.Progress.restart(StageRestore, r.File.StoredBytes)
+	r.Progress.restart(StageRestore, r.File.totalStored())
 	return r.feed(ctx, header)
 }
 
 // check compares the stored file with its manifest, if there is one, and
 // returns its header.
 func (r *Restore) check(ctx context.Context) ([]byte, encryptor.Format, error) {
-	r.Progress.restart(StageVerify, r.File.StoredBytes)
-	f, err := r.File.Open(ctx, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	in := io.TeeReader(&countingReader{ctx, f, r.Progress.addStored}, sum)
-	header, format, err := encryptor.ReadHeader(in)
-	if err != nil && r.File.SHA256 == "" {
-		return nil, 0, r.File.named(err)
-	}
+	r.Progress.restart(StageVerify, r.File.totalStored())
+	in := r.File.read(ctx, 0, r.Progress.addStored)
+	defer in.Close()
 	if r.File.SHA256 == "" {
-		return header, format, nil
+		header, format, err := encryptor.ReadHeader(in)
+		return header, format, r.File.named(err)
 	}
-	n, cerr := io.Copy(io.Discard, in)
-	if cerr != nil {
-		return nil, 0, r.File.named(cerr)
-	}
-	if err := r.File.compare(int64(len(header))+n, hex.EncodeToString(sum.Sum(nil))); err != nil {
-		return nil, 0, err
+	in.judge = func(err error) error { return err }
+	header, format, err := encryptor.ReadHeader(in)
+	if _, differs := io.Copy(io.Discard, in); differs != nil {
+		return nil, 0, differs
 	}
 	return header, format, r.File.named(err)
 }
@@ -116,20 +86,13 @@ func (r *Restore) feed(ctx context.Context, header []byte) error {
 
 // decrypt writes to w what the file holds.
 func (r *Restore) decrypt(ctx context.Context, w io.Writer, header []byte) error {
-	f, err := r.File.Open(ctx, int64(len(header)))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	in := io.MultiReader(bytes.NewReader(header), &countingReader{ctx, f, r.Progress.addStored})
-	n, err := Open(w, in, r.Key, r.Progress)
+	rest := r.File.read(ctx, int64(len(header)), r.Progress.addStored)
+	defer rest.Close()
+	n, err := Open(w, io.MultiReader(bytes.NewReader(header), rest), r.Key, r.Progress)
 	if err != nil {
 		return r.File.named(err)
 	}
-	if r.File.SHA256 != "" && n != r.File.PlainBytes {
-		return r.File.named(fmt.Errorf("%w: it holds %d bytes of dump instead of %d", ErrDiffers, n, r.File.PlainBytes))
-	}
-	return nil
+	return r.File.comparePlain(n)
 }
 
 // Open decrypts and decompresses r into w and returns how many bytes it wrote.
@@ -148,24 +111,6 @@ func Open(w io.Writer, r io.Reader, key *rsa.PrivateKey, progress *Progress) (in
 	out := &counter{w: w, count: progress.addPlain}
 	_, err = io.Copy(out, plain)
 	return out.n, err
-}
-
-// compare compares what was read with the manifest.
-func (s *Sealed) compare(size int64, sum string) error {
-	switch {
-	case size != s.StoredBytes:
-		return s.named(fmt.Errorf("%w: it has %d bytes instead of %d", ErrDiffers, size, s.StoredBytes))
-	case sum != s.SHA256:
-		return s.named(fmt.Errorf("%w: its SHA-256 is %s instead of %s", ErrDiffers, sum, s.SHA256))
-	}
-	return nil
-}
-
-func (s *Sealed) named(err error) error {
-	if err == nil || s.Name == "" {
-		return err
-	}
-	return fmt.Errorf("%s: %w", s.Name, err)
 }
 
 // countingReader counts what is read, and ends when its context does.

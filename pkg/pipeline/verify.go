@@ -3,9 +3,6 @@ package pipeline
 import (
 	"context"
 	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"io"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
@@ -39,56 +36,39 @@ func (v *Verify) Run(ctx context.Context, m *catalog.Manifest) ([]Checked, error
 	}
 	v.Progress.restart(StageVerify, total)
 	var all []Checked
-	for _, f := range m.Files {
-		err := v.file(ctx, m, f)
+	for len(all) < len(m.Files) {
+		checked := v.chain(ctx, m, m.Chain(m.Files[len(all)]))
 		if ctx.Err() != nil {
 			return all, context.Cause(ctx)
 		}
-		all = append(all, Checked{File: f, Opened: v.Key != nil, Err: err})
+		all = append(all, checked...)
 	}
 	return all, nil
 }
 
-func (v *Verify) file(ctx context.Context, m *catalog.Manifest, f catalog.File) error {
-	sealed := SealedFile(v.Store, m, f)
-	r, err := sealed.Open(ctx, 0)
-	if err != nil {
-		return sealed.named(err)
+// chain checks a file and those in which it goes on: each by itself, and what
+// they hold together. An error of that is told of the first.
+func (v *Verify) chain(ctx context.Context, m *catalog.Manifest, files []catalog.File) []Checked {
+	var checked []Checked
+	damaged := false
+	sealed := SealedFile(v.Store, m, files[0])
+	in := sealed.read(ctx, 0, v.Progress.addStored)
+	defer in.Close()
+	in.judge = func(err error) error {
+		checked = append(checked, Checked{File: files[len(checked)], Opened: v.Key != nil, Err: err})
+		damaged = damaged || err != nil
+		return nil // the others are looked at all the same
 	}
-	defer r.Close()
-	sum := sha256.New()
-	stored := &counter{w: sum, count: v.Progress.addStored}
-	in := io.TeeReader(&countingReader{ctx, r, func(int64) {}}, stored)
-	var plain int64
 	var opened error
 	if v.Key != nil {
-		plain, opened = Open(io.Discard, in, v.Key, v.Progress)
+		var plain int64
+		if plain, opened = Open(io.Discard, in, v.Key, v.Progress); opened == nil {
+			opened = sealed.comparePlain(plain)
+		}
 	}
-	if _, err := io.Copy(io.Discard, in); err != nil { // what a failed Open left unread
-		return sealed.named(err)
+	_, err := io.Copy(io.Discard, in) // what was not opened
+	if err == nil && !damaged {
+		checked[0].Err = sealed.named(opened)
 	}
-	if err := sealed.compare(stored.n, hex.EncodeToString(sum.Sum(nil))); err != nil {
-		return err
-	}
-	if opened != nil {
-		return sealed.named(opened)
-	}
-	if v.Key != nil && plain != f.PlainBytes {
-		return sealed.named(fmt.Errorf("%w: it holds %d bytes of dump instead of %d", ErrDiffers, plain, f.PlainBytes))
-	}
-	return nil
-}
-
-// SealedFile is a file of a backup in a store.
-func SealedFile(store storage.Store, m *catalog.Manifest, f catalog.File) Sealed {
-	name := catalog.Path(m.Instance, m.ID, f.Name)
-	return Sealed{
-		Name: name,
-		Open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
-			return store.Open(ctx, name, offset)
-		},
-		SHA256:      f.SHA256,
-		StoredBytes: f.StoredBytes,
-		PlainBytes:  f.PlainBytes,
-	}
+	return checked
 }

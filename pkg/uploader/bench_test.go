@@ -20,7 +20,7 @@ func BenchmarkUpload(b *testing.B) {
 	s := local(b, b.TempDir())
 	b.SetBytes(benchSize)
 	for b.Loop() {
-		if _, err := Upload(b.Context(), s, "db/x", newSource(), Options{}); err != nil {
+		if _, err := upload(b.Context(), s, "db/x", newSource(), Options{}); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()

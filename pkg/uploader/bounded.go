@@ -11,7 +11,7 @@ import (
 // even return soon after its context has ended, it is left behind: a write to
 // a file system that hangs cannot be interrupted.
 func bounded(parent context.Context, limit time.Duration, call func(context.Context) error) error {
-	stalled := fmt.Errorf("%w: one call to it took longer than %s", ErrStalled, limit)
+	stalled := fmt.Errorf("%w: one step took longer than %s", ErrStalled, limit)
 	ctx, cancel := context.WithTimeoutCause(parent, limit, stalled)
 	defer cancel()
 	done := make(chan error, 1)

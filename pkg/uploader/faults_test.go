@@ -32,7 +32,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		writerErr <- err
 	}()
-	_, err := Upload(t.Context(), s, "db/1/x", r, Options{PartSize: 1 << 20})
+	_, err := upload(t.Context(), s, "db/1/x", r, Options{PartSize: 1 << 20})
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "the disk of "+dir+" is full") {
 		t.Errorf("error %v", err)
 	}
@@ -40,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("the source's writer sees %v", err)
 	}
 	clean(t, s)
-	if _, err := Upload(t.Context(), s, "db/2/x", bytes.NewReader(random(3<<20)), Options{PartSize: 1 << 20}); err != nil {
+	if _, err := upload(t.Context(), s, "db/2/x", bytes.NewReader(random(3<<20)), Options{PartSize: 1 << 20}); err != nil {
 		t.Errorf("the next upload: %v", err)
 	}
 }
@@ -100,7 +100,7 @@ func TestFirstCause(t *testing.T) {
 		}
 		return nil
 	}}
-	if _, err := Upload(t.Context(), f, "db/x", r, Options{PartSize: 1000}); !errors.Is(err, cause) || strings.Contains(err.Error(), "killed") {
+	if _, err := upload(t.Context(), f, "db/x", r, Options{PartSize: 1000}); !errors.Is(err, cause) || strings.Contains(err.Error(), "killed") {
 		t.Errorf("error %v", err)
 	}
 	clean(t, s)
@@ -113,7 +113,7 @@ func TestStoreThatHoldsLess(t *testing.T) {
 		o.Size--
 		return nil
 	}}
-	_, err := Upload(t.Context(), f, "db/x", bytes.NewReader(random(10)), Options{})
+	_, err := upload(t.Context(), f, "db/x", bytes.NewReader(random(10)), Options{})
 	if !errors.Is(err, ErrSize) || !strings.Contains(err.Error(), "10 bytes were sent and 9 are there") {
 		t.Errorf("error %v", err)
 	}
@@ -138,7 +138,7 @@ func TestStalled(t *testing.T) {
 				<-free
 				return errors.New("much too late")
 			}}
-			_, err := Upload(t.Context(), f, "db/x", bytes.NewReader(random(10_000)), Options{PartSize: 1000})
+			_, err := upload(t.Context(), f, "db/x", bytes.NewReader(random(10_000)), Options{PartSize: 1000})
 			if !errors.Is(err, ErrStalled) || !strings.Contains(err.Error(), "10m0s") {
 				t.Errorf("heeds its context: %v: error %v", heeds, err)
 			}
@@ -156,7 +156,7 @@ func TestStalledCommit(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}}
-		if _, err := Upload(t.Context(), f, "db/x", bytes.NewReader(random(10)), Options{}); !errors.Is(err, ErrStalled) {
+		if _, err := upload(t.Context(), f, "db/x", bytes.NewReader(random(10)), Options{}); !errors.Is(err, ErrStalled) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -25,32 +25,22 @@ type part struct {
 
 // stream is one object's way into the store.
 type stream struct {
-	options Options
+	*Uploader
 	writer  storage.Writer
-	free    chan *part
 	hashed  chan *part // in the stream's order
 	written chan *part
 	sum     hash.Hash
-
-	mu     sync.Mutex
-	stored int64
 }
 
-func newStream(o Options, w storage.Writer) *stream {
-	buffers := o.Parallel + 2 // one being read, one being hashed
-	s := &stream{
-		options: o, writer: w, sum: sha256.New(),
-		free: make(chan *part, buffers), hashed: make(chan *part, buffers), written: make(chan *part, buffers),
-	}
-	for range buffers {
-		s.free <- &part{}
-	}
-	return s
+func newStream(u *Uploader, w storage.Writer) *stream {
+	buffers := cap(u.free)
+	return &stream{Uploader: u, writer: w, sum: sha256.New(), hashed: make(chan *part, buffers), written: make(chan *part, buffers)}
 }
 
-// store reads r to its end and returns when all of it is hashed and written,
-// or, with the first cause, when nothing of this goes on any more.
-func (s *stream) store(parent context.Context, r io.Reader) (Result, error) {
+// send reads r to its end, or to where the store's limit is, and returns when
+// all of that is hashed and written, or, with the first cause, when nothing of
+// this goes on any more.
+func (s *stream) send(parent context.Context, r io.Reader) (Result, error) {
 	ctx, fail := context.WithCancelCause(parent)
 	defer fail(nil)
 	keepSource := context.AfterFunc(ctx, func() { closeSource(r, context.Cause(ctx)) })
@@ -71,39 +61,63 @@ func (s *stream) store(parent context.Context, r io.Reader) (Result, error) {
 	if err := context.Cause(ctx); err != nil {
 		return Result{}, err
 	}
-	return Result{Size: size, SHA256: hex.EncodeToString(s.sum.Sum(nil))}, nil
+	return Result{Size: size, SHA256: hex.EncodeToString(s.sum.Sum(nil)), More: s.ahead != nil}, nil
 }
 
 // read cuts r into parts and hands each to hash and to write.
 func (s *stream) read(ctx context.Context, r io.Reader) (size int64, err error) {
 	for number := 1; ; number++ {
-		var p *part
-		select {
-		case <-ctx.Done():
-			return size, context.Cause(ctx)
-		case p = <-s.free:
+		p, err := s.next(ctx, r)
+		if err != nil {
+			return size, err
 		}
-		if p.buffer == nil {
-			p.buffer = make([]byte, s.options.PartSize)
-		}
-		n, err := fill(r, p.buffer)
-		if err != nil && err != io.EOF {
-			return size, fmt.Errorf("its source failed: %w", err)
-		}
-		if n > 0 {
-			p.number, p.offset, p.data = number, size, p.buffer[:n]
-			p.users.Store(2)
-			size += int64(n)
-			s.hashed <- p // never full: it has room for every buffer
-			s.written <- p
-		}
-		if err == io.EOF && size == 0 {
+		if p == nil && size == 0 {
 			return 0, ErrEmpty
 		}
-		if err == io.EOF {
+		if p == nil {
 			return size, nil
 		}
+		if s.options.maxParts > 0 && number > s.options.maxParts {
+			s.ahead = p // of the next object
+			return size, nil
+		}
+		p.number, p.offset = number, size
+		p.users.Store(2)
+		size += int64(len(p.data))
+		s.hashed <- p // never full: it has room for every buffer
+		s.written <- p
 	}
+}
+
+// next returns the next part of r, or nil at its end.
+func (s *stream) next(ctx context.Context, r io.Reader) (p *part, err error) {
+	if p = s.ahead; p != nil {
+		s.ahead = nil
+		return p, nil
+	}
+	if s.ended {
+		s.ended = false // what follows is another stream
+		return nil, nil
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case p = <-s.free:
+	}
+	if p.buffer == nil {
+		p.buffer = make([]byte, s.options.PartSize)
+	}
+	n, err := fill(r, p.buffer)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("its source failed: %w", err)
+	}
+	if n == 0 {
+		s.free <- p
+		return nil, nil
+	}
+	s.ended = err == io.EOF
+	p.data = p.buffer[:n]
+	return p, nil
 }
 
 // fill is io.ReadFull, but for a source whose error is io.ErrUnexpectedEOF:
@@ -133,10 +147,7 @@ func (s *stream) write(ctx context.Context, fail context.CancelCauseFunc) {
 		if ctx.Err() != nil {
 			continue
 		}
-		err := bounded(ctx, s.options.StallTimeout, func(ctx context.Context) error {
-			return s.writer.WritePart(ctx, p.number, p.offset, p.data)
-		})
-		if err != nil {
+		if err := s.writePart(ctx, p); err != nil {
 			// The part is not released: a call that hangs may still read it.
 			fail(err)
 			continue
@@ -146,11 +157,21 @@ func (s *stream) write(ctx context.Context, fail context.CancelCauseFunc) {
 	}
 }
 
-func (s *stream) progress(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stored += n
-	s.options.Progress(s.stored)
+// writePart writes a part, again after errors that may pass.
+func (s *stream) writePart(ctx context.Context, p *part) error {
+	if err := s.pace.wait(ctx, len(p.data)); err != nil {
+		return err
+	}
+	tried := false
+	return bounded(ctx, s.options.StallTimeout, func(ctx context.Context) error {
+		return s.options.Backoff.Retry(ctx, func(ctx context.Context) error {
+			if tried {
+				s.pace.book(len(p.data))
+			}
+			tried = true
+			return s.writer.WritePart(ctx, p.number, p.offset, p.data)
+		})
+	})
 }
 
 func (s *stream) release(p *part) {

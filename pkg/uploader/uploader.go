@@ -1,13 +1,21 @@
-// Package uploader stores a stream as one object.
+// Package uploader stores a stream as one object, or as several where a store
+// limits the parts of one.
 //
-// [Upload] cuts the stream into parts, writes several of them at once, hashes
-// the whole meanwhile, and commits the object only when the stream ended
-// cleanly and every part is stored. In every other case (the source fails, the
-// store fails, the context ends, a call to the store hangs) nothing is
-// committed, what was written is removed, and the first cause is returned.
+// [Uploader.Upload] cuts the stream into parts, writes several of them at once,
+// hashes the whole meanwhile, and commits the object only when the stream ended
+// cleanly, or reached the store's limit, and every part is stored. In every
+// other case (the source fails, the store fails for good, the context ends, a
+// call to the store hangs) nothing is committed, what was written is removed,
+// and the first cause is returned.
 //
-// It holds Parallel+2 buffers of PartSize bytes, whatever the stream's size:
-// 16 MiB by default.
+// A part that fails with a [storage.TemporaryError] is written again, with the
+// same bytes, as [Options.Backoff] says and never for longer than StallTimeout.
+// A store ends a try that makes no progress itself, with such an error: how long
+// a part may take depends on the line, and only the store sees whether bytes
+// move.
+//
+// An Uploader holds no more than Budget bytes of parts, whatever the stream's
+// size and however many objects it becomes.
 package uploader
 
 import (
@@ -15,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/storage"
@@ -26,15 +35,12 @@ var (
 	ErrEmpty = errors.New("the source gave no data at all")
 	// ErrSize says that the store holds another number of bytes than was sent.
 	ErrSize = errors.New("the store does not hold what was sent")
-	// ErrStalled says that a call to the store took longer than StallTimeout.
+	// ErrStalled says that a part, with all its tries, or the commit took longer
+	// than StallTimeout.
 	ErrStalled = errors.New("the store makes no progress")
 )
 
 const (
-	defaultPartSize = 4 << 20
-	defaultParallel = 2
-	defaultStall    = 10 * time.Minute
-
 	// abortLimit bounds the removal of what was written.
 	abortLimit = 30 * time.Second
 	// grace is what a call to the store has left to return after its context
@@ -42,76 +48,91 @@ const (
 	grace = 5 * time.Second
 )
 
-// Options sets how a stream is stored. The zero value is ready for use.
-type Options struct {
-	// PartSize is the size of every part but the last, in bytes. 0 means 4 MiB.
-	PartSize int
-	// Parallel is how many parts are written at once. 0 means 2.
-	Parallel int
-	// StallTimeout is the longest that one call to the store may take: writing
-	// a part, or the commit. 0 means 10 minutes.
-	StallTimeout time.Duration
-	// Progress, if set, is called after each part with the bytes stored so
-	// far. Calls do not overlap.
-	Progress func(storedBytes int64)
-}
-
-func (o Options) withDefaults() Options {
-	if o.PartSize <= 0 {
-		o.PartSize = defaultPartSize
-	}
-	if o.Parallel <= 0 {
-		o.Parallel = defaultParallel
-	}
-	if o.StallTimeout <= 0 {
-		o.StallTimeout = defaultStall
-	}
-	if o.Progress == nil {
-		o.Progress = func(int64) {}
-	}
-	return o
-}
-
 // Result is what was stored.
 type Result struct {
 	Size   int64  // bytes
 	SHA256 string // hex
+	More   bool   // the stream goes on: Upload the rest of it under another name
 }
 
-// Upload stores all of r under name. It returns nil only after the object is
-// committed and the store says that it holds as many bytes as r gave.
+// Uploader stores streams, one after the other. Its parts serve all of them.
+type Uploader struct {
+	store   storage.Store
+	options Options
+	pace    *pace
+	free    chan *part
+
+	// Between two objects of one stream:
+	ahead *part // read, and not of the object that was committed
+	ended bool  // the stream gave io.EOF
+
+	mu     sync.Mutex
+	stored int64
+	failed error
+}
+
+// New returns an Uploader for a store, whose limits it heeds. It fails if the
+// options do not fit them, and takes no memory yet.
+func New(store storage.Store, o Options) (*Uploader, error) {
+	o, err := o.fit(store)
+	if err != nil {
+		return nil, err
+	}
+	buffers := o.Parallel + spare
+	u := &Uploader{store: store, options: o, pace: newPace(o.Rate), free: make(chan *part, buffers)}
+	for range buffers {
+		u.free <- &part{}
+	}
+	return u, nil
+}
+
+// Upload stores r under name, all of it or as much as the store takes as one
+// object: then the result says More, and Upload is to be called again, with the
+// same r and another name, until it does not. It returns nil only after the
+// object is committed and the store says that it holds as many bytes as were
+// sent of r. After an error the Uploader cannot be used again.
 //
 // io.EOF is the only clean end of r; any other error of r aborts the upload. If
 // the upload fails and r has a CloseWithError method (an [io.PipeReader] has),
 // it is closed with the first cause, which frees its writer. Of any other r, a
 // Read must end when ctx does, as Upload waits for it.
-func Upload(ctx context.Context, store storage.Store, name string, r io.Reader, o Options) (Result, error) {
-	o = o.withDefaults()
+func (u *Uploader) Upload(ctx context.Context, name string, r io.Reader) (Result, error) {
+	if u.failed != nil {
+		return Result{}, u.failed
+	}
+	result, err := u.upload(ctx, name, r)
+	if err != nil {
+		u.failed = fmt.Errorf("upload %s to %s: %w", name, u.store, err)
+		return Result{}, u.failed
+	}
+	return result, nil
+}
+
+func (u *Uploader) upload(ctx context.Context, name string, r io.Reader) (Result, error) {
 	var w storage.Writer
-	err := bounded(ctx, o.StallTimeout, func(ctx context.Context) (err error) {
-		w, err = store.Create(ctx, name)
+	err := bounded(ctx, u.options.StallTimeout, func(ctx context.Context) (err error) {
+		w, err = u.store.Create(ctx, name)
 		return err
 	})
 	if err != nil {
 		closeSource(r, err)
-		return Result{}, fmt.Errorf("upload %s to %s: %w", name, store, err)
+		return Result{}, err
 	}
-	result, err := newStream(o, w).store(ctx, r)
-	if err == nil {
-		err = commit(ctx, store, name, w, result.Size, o)
-	} else {
-		err = abort(ctx, w, err)
-	}
+	result, err := newStream(u, w).send(ctx, r)
 	if err != nil {
-		return Result{}, fmt.Errorf("upload %s to %s: %w", name, store, err)
+		return Result{}, abort(ctx, w, err)
+	}
+	if err := u.commit(ctx, name, w, result.Size); err != nil {
+		closeSource(r, err)
+		return Result{}, err
 	}
 	return result, nil
 }
 
 // commit commits, and compares what the store says it holds with what was sent.
-func commit(ctx context.Context, store storage.Store, name string, w storage.Writer, size int64, o Options) error {
+func (u *Uploader) commit(ctx context.Context, name string, w storage.Writer, size int64) error {
 	var object storage.Object
-	err := bounded(ctx, o.StallTimeout, func(ctx context.Context) (err error) {
+	err := bounded(ctx, u.options.StallTimeout, func(ctx context.Context) (err error) {
 		object, err = w.Commit(ctx)
 		return err
 	})
@@ -123,8 +144,16 @@ func commit(ctx context.Context, store storage.Store, name string, w storage.Wri
 	}
 	err = fmt.Errorf("%w: %d bytes were sent and %d are there; it was removed: try again, and look at the store's health", ErrSize, size, object.Size)
 	ctx = context.WithoutCancel(ctx)
-	removeErr := bounded(ctx, abortLimit, func(ctx context.Context) error { return store.Remove(ctx, name) })
+	removeErr := bounded(ctx, abortLimit, func(ctx context.Context) error { return u.store.Remove(ctx, name) })
 	return withSecond(err, removeErr)
+}
+
+// progress counts what is stored, of all objects.
+func (u *Uploader) progress(n int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stored += n
+	u.options.Progress(u.stored)
 }
 
 // abort removes what was written, even when ctx has ended, and returns cause.

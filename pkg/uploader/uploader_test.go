@@ -31,6 +31,15 @@ func local(t testing.TB, dir string) *localdir.Store {
 	return s
 }
 
+// upload stores a stream that fits into one object.
+func upload(ctx context.Context, s storage.Store, name string, r io.Reader, o Options) (Result, error) {
+	u, err := New(s, o)
+	if err != nil {
+		return Result{}, err
+	}
+	return u.Upload(ctx, name, r)
+}
+
 func random(n int) []byte {
 	data := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
@@ -64,9 +73,9 @@ func TestAroundTheParts(t *testing.T) {
 				}
 				last = n
 			}}
-			got, err := Upload(t.Context(), s, name, iotest.HalfReader(bytes.NewReader(data)), o)
+			got, err := upload(t.Context(), s, name, iotest.HalfReader(bytes.NewReader(data)), o)
 			sum := sha256.Sum256(data)
-			if want := (Result{int64(size), hex.EncodeToString(sum[:])}); err != nil || got != want {
+			if want := (Result{Size: int64(size), SHA256: hex.EncodeToString(sum[:])}); err != nil || got != want {
 				t.Errorf("%s: %+v, %v; want %+v", name, got, err, want)
 			}
 			if last != int64(size) {
@@ -95,7 +104,7 @@ func TestBrokenSource(t *testing.T) {
 	for _, cause := range []error{errors.New("exit status 1"), io.ErrUnexpectedEOF, io.ErrClosedPipe} {
 		for _, size := range []int{0, 1, 999, 1000, 1001, 5000} {
 			r := io.MultiReader(bytes.NewReader(random(size)), iotest.ErrReader(cause))
-			if _, err := Upload(t.Context(), s, "db/x", r, Options{PartSize: 1000}); !errors.Is(err, cause) {
+			if _, err := upload(t.Context(), s, "db/x", r, Options{PartSize: 1000}); !errors.Is(err, cause) {
 				t.Errorf("%v after %d bytes: %v", cause, size, err)
 			}
 			clean(t, s)
@@ -105,7 +114,7 @@ func TestBrokenSource(t *testing.T) {
 
 func TestEmptySource(t *testing.T) {
 	s := local(t, t.TempDir())
-	if _, err := Upload(t.Context(), s, "db/x", bytes.NewReader(nil), Options{}); !errors.Is(err, ErrEmpty) {
+	if _, err := upload(t.Context(), s, "db/x", bytes.NewReader(nil), Options{}); !errors.Is(err, ErrEmpty) {
 		t.Errorf("error %v", err)
 	}
 	clean(t, s)
@@ -117,7 +126,7 @@ func (idle) Read([]byte) (int, error) { return 0, nil }
 
 func TestSourceThatGivesNothing(t *testing.T) {
 	s := local(t, t.TempDir())
-	if _, err := Upload(t.Context(), s, "db/x", idle{}, Options{}); !errors.Is(err, io.ErrNoProgress) {
+	if _, err := upload(t.Context(), s, "db/x", idle{}, Options{}); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("error %v", err)
 	}
 	clean(t, s)
@@ -140,7 +149,7 @@ func TestCancelled(t *testing.T) {
 		}
 		writerErr <- err
 	}()
-	if _, err := Upload(ctx, s, "db/x", r, Options{PartSize: 1000}); !errors.Is(err, cause) {
+	if _, err := upload(ctx, s, "db/x", r, Options{PartSize: 1000}); !errors.Is(err, cause) {
 		t.Errorf("error %v", err)
 	}
 	if err := <-writerErr; !errors.Is(err, cause) {
@@ -154,7 +163,7 @@ func TestCancelledBefore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r, w := io.Pipe()
-	if _, err := Upload(ctx, s, "db/x", r, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := upload(ctx, s, "db/x", r, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := w.Write([]byte("x")); !errors.Is(err, context.Canceled) {
@@ -168,7 +177,7 @@ func TestTakenName(t *testing.T) {
 	if err := s.Put(t.Context(), "db/x", []byte("first")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Upload(t.Context(), s, "db/x", bytes.NewReader(random(10)), Options{}); !errors.Is(err, storage.ErrExists) {
+	if _, err := upload(t.Context(), s, "db/x", bytes.NewReader(random(10)), Options{}); !errors.Is(err, storage.ErrExists) {
 		t.Errorf("error %v", err)
 	}
 	same(t, s, "db/x", []byte("first"))
@@ -186,7 +195,7 @@ func TestMemory(t *testing.T) {
 	s := local(t, t.TempDir())
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := Upload(t.Context(), s, "db/x", io.LimitReader(zeros{}, 256<<20), Options{}); err != nil {
+	if _, err := upload(t.Context(), s, "db/x", io.LimitReader(zeros{}, 256<<20), Options{}); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
