@@ -267,6 +267,26 @@ func TestSegmentExchangedBetweenTheTwoReadings(t *testing.T) {
 	}
 }
 
+// TestSegmentLostBetweenTheTwoReadings names the file that is lost, and only it.
+func TestSegmentLostBetweenTheTwoReadings(t *testing.T) {
+	b := newTightBed(t)
+	m := b.chained()
+	r := b.restoreChain(m, into(new(bytes.Buffer)))
+	lost, first := &r.File.Rest[1], true
+	open := lost.Open
+	lost.Open = func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+		if !first {
+			return nil, storage.ErrNotFound
+		}
+		first = false
+		return open(ctx, offset)
+	}
+	err := r.Run(t.Context())
+	if wantStage(t, err, StageDecrypt, storage.ErrNotFound); err != nil && (!strings.Contains(err.Error(), lost.Name) || strings.Contains(err.Error(), r.File.Name)) {
+		t.Errorf("error is %v", err)
+	}
+}
+
 // TestHeaderOverSeveralFiles has a store whose files are shorter than a header.
 func TestHeaderOverSeveralFiles(t *testing.T) {
 	b := newBed(t)
