@@ -72,7 +72,7 @@ func (c *chain) readFile(p []byte) (n int, err error) {
 // endFile leaves the file at hand and returns how the chain ends, or nil if it
 // goes on with the next.
 func (c *chain) endFile(err error) error {
-	c.Close()
+	c.close()
 	file, cause := &c.files[0], context.Cause(c.ctx)
 	switch {
 	case cause != nil:
@@ -96,12 +96,10 @@ func (c *chain) endFile(err error) error {
 	return nil
 }
 
-// Close lets go of the file at hand.
-func (c *chain) Close() error {
-	if c.open == nil {
-		return nil
+// close lets go of the file at hand.
+func (c *chain) close() {
+	if c.open != nil {
+		c.open.Close()
+		c.open = nil
 	}
-	err := c.open.Close()
-	c.open = nil
-	return err
 }

@@ -1,10 +1,12 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/compress"
+	"github.com/dbacked/dbacked/pkg/dbtest"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/storage"
 )
@@ -155,4 +158,25 @@ func TestManifestWhoseAnswerIsLost(t *testing.T) {
 		t.Errorf("removed were %q", s.removed)
 	}
 	b.nothingLeft()
+}
+
+// TestChainOpensWithoutDbacked puts a chain together as the page on that says.
+func TestChainOpensWithoutDbacked(t *testing.T) {
+	dbtest.Need(t, "python3-cryptography", exec.CommandContext(t.Context(), "python3", "-c", "import cryptography").Run())
+	b := newTightBed(t)
+	m := b.chained()
+	var whole bytes.Buffer
+	for i := 1; i < len(m.Files); i++ {
+		data, err := os.ReadFile(b.file(m, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole.Write(data)
+	}
+	cmd := exec.CommandContext(t.Context(), "python3", "../../packaging/open-backup.py", "../encryptor/testdata/vectors/v1/small.private.pem")
+	cmd.Stdin = &whole
+	plain, err := cmd.Output()
+	if err != nil || !bytes.Equal(plain, b.stored(3*segment+part)) {
+		t.Errorf("%d bytes came out, %v", len(plain), err)
+	}
 }

@@ -55,7 +55,7 @@ func (r *Restore) Run(ctx context.Context) error {
 func (r *Restore) check(ctx context.Context) ([]byte, encryptor.Format, error) {
 	r.Progress.restart(StageVerify, r.File.totalStored())
 	in := r.File.read(ctx, 0, r.Progress.addStored)
-	defer in.Close()
+	defer in.close()
 	if r.File.SHA256 == "" {
 		header, format, err := encryptor.ReadHeader(in)
 		return header, format, r.File.named(err)
@@ -87,7 +87,7 @@ func (r *Restore) feed(ctx context.Context, header []byte) error {
 // decrypt writes to w what the file holds.
 func (r *Restore) decrypt(ctx context.Context, w io.Writer, header []byte) error {
 	rest := r.File.read(ctx, int64(len(header)), r.Progress.addStored)
-	defer rest.Close()
+	defer rest.close()
 	n, err := Open(w, io.MultiReader(bytes.NewReader(header), rest), r.Key, r.Progress)
 	if err != nil {
 		return r.File.named(err)

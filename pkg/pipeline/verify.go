@@ -53,7 +53,7 @@ func (v *Verify) chain(ctx context.Context, m *catalog.Manifest, files []catalog
 	damaged := false
 	sealed := SealedFile(v.Store, m, files[0])
 	in := sealed.read(ctx, 0, v.Progress.addStored)
-	defer in.Close()
+	defer in.close()
 	in.judge = func(err error) error {
 		checked = append(checked, Checked{File: files[len(checked)], Opened: v.Key != nil, Err: err})
 		damaged = damaged || err != nil
