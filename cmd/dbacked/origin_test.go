@@ -74,7 +74,7 @@ var spoils = []spoil{
 	}, exitOrigin, []string{"origin not proved", "cannot be read"}, "cannot be read"},
 	{"manifest is empty", func(s *spoiled) { s.manifest(func([]byte) []byte { return nil }) }, exitOrigin, []string{"cannot be read"}, "cannot be read"},
 	{"manifest is huge", func(s *spoiled) {
-		s.manifest(func(b []byte) []byte { return append(b, bytes.Repeat([]byte("x"), 2<<20)...) })
+		s.manifest(func(b []byte) []byte { return append(b, bytes.Repeat([]byte("x"), 5<<20)...) })
 	}, exitOrigin, []string{"cannot be read", "more than"}, "more than"},
 	{"files exchanged between two backups", func(s *spoiled) {
 		s.exchange(s.file(s.older, "0001.dbacked"), s.file(s.newer, "0001.dbacked"))
