@@ -19,7 +19,13 @@ func agentPrune(c *config.Config, log *zap.Logger) func(context.Context) error {
 		return nil
 	}
 	return func(ctx context.Context) error {
-		ctx, release, err := lockFile(c).Acquire(ctx)
+		store, err := openStore(c)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = store.Close() }()
+		lock, _ := lock(c, store, log)
+		ctx, release, err := lock.Acquire(ctx)
 		if errors.Is(err, locker.ErrHeld) {
 			return nil // the run that holds it prunes when it is done
 		}
@@ -27,11 +33,6 @@ func agentPrune(c *config.Config, log *zap.Logger) func(context.Context) error {
 			return err
 		}
 		defer release()
-		store, err := openStore(c)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = store.Close() }()
 		t, err := trust(c)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"encoding/json"
@@ -144,11 +145,16 @@ func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, fu
 	if err != nil {
 		return nil, nil, err
 	}
+	lock, lease := lock(c, store, log)
 	run := &pipeline.Backup{
-		Store: store, Locker: lockFile(c), Instance: c.Instance, Signer: signer,
+		Store: store, Locker: lock, Instance: c.Instance, Signer: signer,
 		Describe: describe(db), Streams: streams(db, log),
 		Recipients: sealing.recipients, Format: sealing.format, Compression: sealing.compression, StallTimeout: c.Timeouts.Stall,
 		AgentID: agentID, AgentVersion: version, Progress: new(pipeline.Progress), Log: log,
+	}
+	run.UploadRate, run.UploadBudget = c.Storage.Upload.Rate, c.Storage.Upload.Memory
+	if lease != nil {
+		run.Lease, run.OrphanAge = lease, cmp.Or(c.Storage.S3.OrphanAge, orphanAge)
 	}
 	if sealing.format == encryptor.Legacy {
 		run.Streams = run.Streams[1:] // the former agent knows one file, the dump

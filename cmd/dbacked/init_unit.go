@@ -34,6 +34,9 @@ func dropIns(c *config.Config) map[string]string {
 // folder, which it may write anyway.
 func storageDropIn(c *config.Config) string {
 	path := c.Storage.Path
+	if c.Storage.Scheme != config.SchemeFile {
+		return ""
+	}
 	if path == stateRoot || strings.HasPrefix(path+"/", filepath.Join(stateRoot, c.Instance)+"/") {
 		return ""
 	}

@@ -38,15 +38,21 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	store, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
 	if !p.DryRun { // from before the backups are looked at, so that they stay as they are seen
-		locked, release, err := lockFile(c).Acquire(ctx)
+		lock, _ := lock(c, store, a.logger())
+		locked, release, err := lock.Acquire(ctx)
 		if err != nil {
 			return err
 		}
 		defer release()
 		ctx = locked
 	}
-	plan, done, failed := p.prune(ctx, c)
+	plan, done, failed := p.prune(ctx, c, store)
 	if len(plan.Decisions) == 0 && failed == nil {
 		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Storage, c.Instance)
 		return nil
@@ -61,11 +67,7 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 
 // prune plans and, unless this is a dry run, carries the plan out. Its error of
 // a dry run is the one that the run would end with.
-func (p *pruneCommand) prune(ctx context.Context, c *config.Config) (catalog.Pruning, []catalog.Pruned, error) {
-	store, err := openStore(c)
-	if err != nil {
-		return catalog.Pruning{}, nil, err
-	}
+func (p *pruneCommand) prune(ctx context.Context, c *config.Config, store depot) (catalog.Pruning, []catalog.Pruned, error) {
 	t, err := trust(c)
 	if err != nil {
 		return catalog.Pruning{}, nil, err

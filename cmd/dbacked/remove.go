@@ -45,7 +45,8 @@ func (r *removeCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	ctx, release, err := lockFile(c).Acquire(ctx)
+	lock, _ := lock(c, store, a.logger())
+	ctx, release, err := lock.Acquire(ctx)
 	if err != nil {
 		return err
 	}

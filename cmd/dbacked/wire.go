@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"go.uber.org/zap"
 
@@ -14,8 +13,6 @@ import (
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/encryptor"
-	"github.com/dbacked/dbacked/pkg/locker"
-	"github.com/dbacked/dbacked/pkg/storage/localdir"
 )
 
 // database is what both engines can do.
@@ -59,28 +56,6 @@ func openDatabase(c *config.Config, log *zap.Logger) database {
 		return dumper.NewMySQL(connection, limits, tools, log)
 	}
 	return dumper.NewPostgres(connection, limits, tools, log)
-}
-
-// openStore opens the folder of the backups. It must be there: a disk that is
-// not mounted shall not be mistaken for an empty one.
-func openStore(c *config.Config) (*localdir.Store, error) {
-	return localdir.Open(c.Storage.Path)
-}
-
-// makeStore is openStore for a backup, which may be the first: the folder that
-// dbacked itself chose is made.
-func makeStore(c *config.Config) (*localdir.Store, error) {
-	if c.Source("DBACKED_STORAGE") == "default" {
-		if err := localdir.Make(c.Storage.Path); err != nil {
-			return nil, err
-		}
-	}
-	return openStore(c)
-}
-
-// lockFile is the lock of an instance whose backups lie in a folder.
-func lockFile(c *config.Config) *locker.File {
-	return locker.NewFile(filepath.Join(c.Storage.Path, c.Instance, "control", "lock"))
 }
 
 // recipients parses the public keys that a backup is sealed for.

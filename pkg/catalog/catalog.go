@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/dbacked/dbacked/pkg/storage"
 )
@@ -157,6 +160,48 @@ func RemoveOrphans(ctx context.Context, store storage.Store, instance string) ([
 		}
 	}
 	return orphans, nil
+}
+
+// Abandoned returns the ids of the orphans that no live run can own, though other
+// machines may write to the store too: those in dead, and those whose newest file
+// is older than age, by the store's clock, which the newest object of the
+// instance tells; a lease that is held there was written a moment ago.
+func Abandoned(ctx context.Context, store storage.Store, instance string, age time.Duration, dead []string) ([]string, error) {
+	orphans, err := Orphans(ctx, store, instance)
+	if err != nil || len(orphans) == 0 {
+		return nil, err
+	}
+	objects, err := store.List(ctx, instance+"/")
+	if err != nil {
+		return nil, err
+	}
+	var now time.Time
+	touched := map[string]time.Time{}
+	for _, o := range objects {
+		id, _, _ := strings.Cut(strings.TrimPrefix(o.Name, instance+"/"), "/")
+		if o.Modified.After(touched[id]) {
+			touched[id] = o.Modified
+		}
+		if o.Modified.After(now) {
+			now = o.Modified
+		}
+	}
+	return slices.DeleteFunc(orphans, func(id string) bool {
+		return !slices.Contains(dead, id) && now.Sub(touched[id]) < age
+	}), nil
+}
+
+// RemoveFiles removes what there is of backups that have no manifest.
+func RemoveFiles(ctx context.Context, store storage.Store, instance string, ids []string) error {
+	for _, id := range ids {
+		if _, err := ParseID(id); err != nil {
+			return err
+		}
+		if err := removeFiles(ctx, store, instance, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func removeFiles(ctx context.Context, store storage.Store, instance, id string) error {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -66,6 +68,37 @@ func TestRecent(t *testing.T) {
 	}
 	if got := must[[]*Manifest](t)(Recent(t.Context(), broken{s, "mydb/" + id0 + "/manifest", errors.New("read too much")}, "mydb", trust, 2)); len(got) != 2 {
 		t.Errorf("%d of two", len(got))
+	}
+}
+
+// TestAbandoned leaves alone what a live run on another machine may own, whatever
+// the clock here says.
+func TestAbandoned(t *testing.T) {
+	s, dir := store(t)
+	by, _ := signer(t)
+	const old, live, dead = "20261101T000000Z-000001", "20261122T000000Z-000002", "20261122T000000Z-000003"
+	now := time.Now().Add(300 * 24 * time.Hour) // by the store's clock
+	for id, age := range map[string]time.Duration{old: 8 * 24 * time.Hour, live: 6 * time.Hour, dead: 6 * time.Hour, id1: 20 * 24 * time.Hour} {
+		if id == id1 {
+			backUp(t, s, id, by)
+		} else {
+			ok(t, s.Put(t.Context(), Path("mydb", id, "0000.dbacked"), []byte("one")))
+		}
+		ok(t, os.Chtimes(filepath.Join(dir, "mydb", id, "0000.dbacked"), now.Add(-age), now.Add(-age)))
+	}
+	ok(t, s.Put(t.Context(), "mydb/control/lease", []byte("held")))
+	ok(t, os.Chtimes(filepath.Join(dir, "mydb/control/lease"), now, now))
+	got := must[[]string](t)(Abandoned(t.Context(), s, "mydb", 7*24*time.Hour, []string{dead, id1, "../x"}))
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{old, dead}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	ok(t, RemoveFiles(t.Context(), s, "mydb", got))
+	if left := must[[]string](t)(Orphans(t.Context(), s, "mydb")); len(left) != 1 || left[0] != live {
+		t.Errorf("left: %v", left)
+	}
+	if err := RemoveFiles(t.Context(), s, "mydb", []string{"../mydb2"}); err == nil {
+		t.Error("a name that is no id is taken")
 	}
 }
 

@@ -28,6 +28,14 @@ type Locker interface {
 	Acquire(ctx context.Context) (context.Context, func(), error)
 }
 
+// Lease is a Locker's memory in a store that several machines write to: which
+// backup its holder makes, and which those made who died holding it.
+type Lease interface {
+	Announce(ctx context.Context, backup string) error
+	Left() []string
+	Cleaned(backups ...string)
+}
+
 // Stream is one dump that becomes one file of a backup.
 type Stream struct {
 	Kind string // catalog.KindDump, catalog.KindGlobals
@@ -43,6 +51,12 @@ type Backup struct {
 	Locker   Locker
 	Instance string
 	Signer   *catalog.Signer
+
+	// Lease is set where other machines may write to the store; then what is
+	// without a manifest is removed only if its run is known to be dead, or is
+	// older than OrphanAge. nil: this machine alone does.
+	Lease     Lease
+	OrphanAge time.Duration
 
 	// Describe fills in what the manifest says of the database. It is called
 	// once, under the lock, before the first dump.
@@ -119,6 +133,11 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 		return nil, err
 	}
 	m.Previous = previous
+	if b.Lease != nil {
+		if err := b.Lease.Announce(ctx, m.ID); err != nil {
+			return nil, err
+		}
+	}
 	for _, key := range b.Recipients {
 		m.Recipients = append(m.Recipients, encryptor.Fingerprint(key))
 	}
@@ -137,11 +156,39 @@ func (b *Backup) clean(ctx context.Context) error {
 			b.Log.Info("removed unfinished files of a run that was killed", zap.String("event", eventLeftovers), zap.Strings("files", names))
 		}
 	}
-	ids, err := catalog.RemoveOrphans(ctx, b.Store, b.Instance)
+	ids, err := b.removeOrphans(ctx)
 	if len(ids) > 0 {
 		b.Log.Info("removed backups that were never completed", zap.String("event", eventLeftovers), zap.Strings("backups", ids))
 	}
 	return err
+}
+
+func (b *Backup) removeOrphans(ctx context.Context) ([]string, error) {
+	if b.Lease == nil {
+		return catalog.RemoveOrphans(ctx, b.Store, b.Instance)
+	}
+	dead := b.Lease.Left()
+	ids, err := catalog.Abandoned(ctx, b.Store, b.Instance, b.OrphanAge, dead)
+	if err != nil {
+		return nil, err
+	}
+	if r, ok := b.Store.(storage.Reclaimer); ok {
+		for _, id := range dead {
+			if _, err := catalog.ParseID(id); err != nil {
+				continue // whoever writes the lease can write anything
+			}
+			if _, err := r.RemoveAbandoned(ctx, catalog.Path(b.Instance, id, "")+"/", 0); err != nil {
+				b.Log.Warn("unfinished uploads of a run that was killed are left", zap.String("backup", id), zap.Error(err))
+			}
+		}
+	}
+	if err := catalog.RemoveFiles(ctx, b.Store, b.Instance, ids); err != nil {
+		// Where deletion is forbidden that is as it should be.
+		b.Log.Warn("files of a run that was killed are left", zap.Strings("backups", ids), zap.Error(err))
+		return nil, context.Cause(ctx)
+	}
+	b.Lease.Cleaned(dead...)
+	return ids, nil
 }
 
 // seal compresses and encrypts r into w. The last chunk is sealed only when r

@@ -25,8 +25,8 @@ var (
 	// ErrExists says that an object of that name is there already, and that it
 	// is not the one that was to be written.
 	ErrExists = errors.New("exists already")
-	// ErrLocked says that the store protects an object: it cannot be removed
-	// before its time is over.
+	// ErrLocked says that an object may not be removed: the store protects it
+	// for a time, or whoever asks lacks the right to.
 	ErrLocked = errors.New("locked")
 )
 
