@@ -27,7 +27,7 @@
 //	plan := catalog.Plan(time.Now(), backups, catalog.Policy{Daily: 7, Weekly: 4, Minimum: 24 * time.Hour})
 //	done, err := catalog.Prune(ctx, store, "shop", plan, false)
 //
-// Readers ignore fields that they do not know: later
+// Readers of layout version 1 ignore fields that they do not know: later
 // versions of dbacked may add some, and raise the version when ignoring them
 // would be wrong.
 package catalog
