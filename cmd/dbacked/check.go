@@ -100,6 +100,7 @@ func checkStorage(ctx context.Context, c *config.Config) dumper.Finding {
 	if err != nil {
 		return finding(subject, "", fix, err)
 	}
+	defer func() { _ = store.Close() }()
 	probe := catalog.Path(c.Instance, "control", "probe-"+catalog.NewID(time.Now()))
 	if err := store.Put(ctx, probe, []byte("a probe of dbacked check; it can be removed\n")); err != nil {
 		return finding(subject, "", fix, err)

@@ -74,6 +74,14 @@ func (w *wizard) makeStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Storage.Scheme != config.SchemeFile {
+		f := checkStorage(ctx, c)
+		if f.Level == dumper.Fail {
+			return errors.New(f.Message)
+		}
+		w.good("%s", f.Message)
+		return nil
+	}
 	path := c.Storage.Path
 	own := filepath.Join(path, w.draft.name)
 	if strings.ContainsFunc(path, unicode.IsControl) {

@@ -53,6 +53,7 @@ func (a *app) entries(ctx context.Context, c *config.Config) ([]catalog.Entry, e
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = store.Close() }()
 	t, err := trust(c)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ func (r *removeCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = store.Close() }()
 	lock, _ := lock(c, store, a.logger())
 	ctx, release, err := lock.Acquire(ctx)
 	if err != nil {

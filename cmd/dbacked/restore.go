@@ -107,6 +107,7 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if err != nil {
 		return err
 	}
+	defer func() { _ = store.Close() }()
 	dump := fileOf(e.Manifest, catalog.KindDump)
 	if dump == nil {
 		return fmt.Errorf("backup %s has no dump, only %d other files", e.ID, len(e.Manifest.Files))

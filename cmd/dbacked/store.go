@@ -17,6 +17,10 @@ import (
 	"github.com/dbacked/dbacked/pkg/storage/s3"
 )
 
+// connectionStall is the longest time without a byte on a connection to a bucket
+// before it is given up and tried anew; half of the stall limit, if that is less.
+const connectionStall = 30 * time.Second
+
 // orphanAge is from when on what another machine left is removed.
 const orphanAge = 7 * 24 * time.Hour
 
@@ -54,6 +58,7 @@ func openBucket(c *config.Config) (depot, error) {
 		AccessKey: o.AccessKey.Reveal(), SecretKey: o.SecretKey.Reveal(), SessionToken: o.SessionToken.Reveal(),
 		SSE: o.SSE, StorageClass: o.StorageClass, Checksum: o.Checksum, MaxParts: o.MaxParts,
 		Lock: s3.Lock{Mode: o.LockMode, For: o.LockFor}, OrphanAge: o.OrphanAge,
+		Stall: min(c.Timeouts.Stall/2, connectionStall),
 	})
 	if err != nil {
 		return nil, configError(c, "%v", err)

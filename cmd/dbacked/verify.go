@@ -49,6 +49,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = store.Close() }()
 	run := &pipeline.Verify{Store: store}
 	if c.Keys.PrivateKey.IsSet() {
 		if run.Key, err = a.privateKey(ctx, c); err != nil {
