@@ -26,7 +26,6 @@ func (s *Store) advice(e *Error, region string) string {
 	case "RequestTimeTooSkewed":
 		return "this machine's clock is wrong: set it (timedatectl status)"
 	case "ExpiredToken", "InvalidToken":
-		s.credentials.Expire()
 		return "the credentials are of limited time, and it is over: look at where they come from, or at DBACKED_S3_SESSION_TOKEN"
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "InvalidRegion", "IllegalLocationConstraintException":
 		if region != "" {

@@ -66,7 +66,9 @@ func isPart(r *http.Request) bool { return r.URL.Query().Has("partNumber") }
 func isBegin(r *http.Request) bool {
 	return r.URL.Query().Has("uploads") && r.Method == http.MethodPost
 }
+
 func isEnd(r *http.Request) bool { return r.URL.Query().Has("uploadId") && r.Method == http.MethodPost }
+
 func isGet(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.Contains(strings.Trim(r.URL.Path, "/"), "/")
 }

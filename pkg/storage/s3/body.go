@@ -26,10 +26,9 @@ func (b *body) Read(p []byte) (int, error) {
 	return b.reader.Read(p)
 }
 
-// Close waits for a Read that goes on.
-func (b *body) Close() error {
+// release waits for a Read that goes on.
+func (b *body) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reader = nil
-	return nil
 }

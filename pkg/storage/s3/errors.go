@@ -84,6 +84,9 @@ func (s *Store) explain(doing, name string, a *answer, err error) error {
 	}
 	e.Status, e.Code, e.Message, e.Request = response.StatusCode, response.Code, s.clean(response.Message), s.clean(response.RequestID)
 	e.Err = e.kind()
+	if e.Code == "ExpiredToken" {
+		s.credentials.Expire() // the next try asks for others
+	}
 	e.Advice = s.advice(e, response.Region)
 	if e.temporary() {
 		return &storage.TemporaryError{Err: e, After: a.retryAfter()}

@@ -83,7 +83,7 @@ func (s *Store) put(ctx context.Context, name string, data []byte, set func(*min
 	}
 	o.DisableContentSha256 = true // it is in sum.hex: no stream of signed pieces
 	body := newBody(data)
-	defer body.Close()
+	defer body.release()
 	a, err := s.try(ctx, "write", name, func(ctx context.Context) error {
 		info, err := s.core.PutObject(ctx, s.options.Bucket, s.key(name), body, int64(len(data)), sum.md5, sum.hex, o)
 		v.Tag = info.ETag

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -97,7 +98,7 @@ func (c *stallConn) Write(p []byte) (int, error) {
 }
 
 func (c *stallConn) explain(what string, err error) error {
-	if e, ok := err.(net.Error); ok && e.Timeout() {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &stalledError{fmt.Sprintf("stalled: no byte was %s for %v", what, c.limit), err}
 	}
 	return err

@@ -168,7 +168,7 @@ func (w *writer) send(ctx context.Context, number int, p []byte) (part, error) {
 		o.CustomHeader = http.Header{checksumHeader: {sum.sha256}}
 	}
 	body := newBody(p)
-	defer body.Close()
+	defer body.release()
 	stored := part{number: number, size: int64(len(p)), sum: sum.sha256}
 	_, err := w.store.try(ctx, fmt.Sprintf("write part %d of", number), w.name, func(ctx context.Context) error {
 		answer, err := w.store.core.PutObjectPart(ctx, w.store.options.Bucket, w.store.key(w.name), w.id(), number, body, stored.size, o)
