@@ -14,7 +14,7 @@ var ErrChanged = errors.New("changed meanwhile")
 type Version struct {
 	Tag      string    // tells one state from another; opaque
 	Modified time.Time // when it was written, by the store's clock
-	Now      time.Time // when the store answered, by the same clock
+	Now      time.Time // when the store answered, by the same clock; zero if it does not say
 }
 
 // Conditional is a Store in which a small object can be replaced only if it has

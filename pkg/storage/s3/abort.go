@@ -103,7 +103,7 @@ func (s *Store) abort(ctx context.Context, name, id string) error {
 }
 
 // uploads lists the open uploads of names that begin with prefix and that pick
-// picks. now is the service's clock.
+// picks. now is the service's clock, zero if it does not say.
 func (s *Store) uploads(ctx context.Context, prefix string, pick func(name string) bool) (uploads []minio.ObjectMultipartInfo, now time.Time, err error) {
 	key, id := "", ""
 	for {
@@ -115,9 +115,7 @@ func (s *Store) uploads(ctx context.Context, prefix string, pick func(name strin
 		if err != nil {
 			return nil, now, err
 		}
-		if now = a.date(); now.IsZero() {
-			now = time.Now()
-		}
+		now = a.date()
 		for _, u := range page.Uploads {
 			if name, ok := s.object(u.Key); ok && strings.HasPrefix(name, prefix) && pick(name) {
 				uploads = append(uploads, u)
@@ -146,6 +144,9 @@ func (s *Store) RemoveAbandoned(ctx context.Context, prefix string, age time.Dur
 	uploads, now, err := s.uploads(ctx, prefix, func(string) bool { return true })
 	if err != nil {
 		return nil, err
+	}
+	if age > 0 && now.IsZero() {
+		return nil, fmt.Errorf("remove what is unfinished under %s: the service does not say what time it is, so ages cannot be told", s.address(prefix))
 	}
 	var names []string
 	var errs []error

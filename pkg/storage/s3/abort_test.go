@@ -3,7 +3,9 @@ package s3
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -165,4 +167,49 @@ func TestWriteOnly(t *testing.T) {
 	}
 	b.holds("db/1/0000", data)
 	b.clean("")
+}
+
+// TestAbortOfAHole leaves alone what others wrote.
+func TestAbortOfAHole(t *testing.T) {
+	b := newBed(t, dbtest.S3(t), "hole", nil)
+	if err := b.Put(t.Context(), "db/o", nil); err != nil {
+		t.Fatal(err)
+	}
+	w, err := b.Create(t.Context(), "db/o")
+	if err == nil {
+		err = w.WritePart(t.Context(), 2, smallestPart, pattern(smallestPart))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Commit(t.Context())
+	mustHave(t, err, "part 1, from byte 0 on, is missing")
+	if err := w.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.holds("db/o", []byte{})
+	b.clean("")
+}
+
+func TestWhatIsControl(t *testing.T) {
+	for name, want := range map[string]bool{
+		"db/control/lease": true, "db/control/a/b": true, "control/1/0000": false, "control/control/lease": true,
+		"db/1/control/x": false, "db/control": false, "db/controls/x": false,
+	} {
+		if control(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+}
+
+// TestAgesNeedAClock removes nothing by age where the service tells no time.
+func TestAgesNeedAClock(t *testing.T) {
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Date"] = nil
+		_, _ = io.WriteString(w, "<ListMultipartUploadsResult></ListMultipartUploadsResult>")
+	}))
+	t.Cleanup(service.Close)
+	s := open(t, Options{Bucket: "timeless", Endpoint: service.URL, AccessKey: "a", SecretKey: "b", Backoff: quick})
+	_, err := s.RemoveUnfinished(t.Context(), "db/")
+	mustHave(t, err, "what time it is")
 }

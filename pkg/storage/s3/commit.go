@@ -26,9 +26,9 @@ func (w *writer) Commit(ctx context.Context) (storage.Object, error) {
 	ctx, cancel := w.bind(ctx)
 	defer cancel()
 	stored, err := w.commit(ctx)
-	w.mu.Lock()
-	w.maybe = err != nil && !errors.Is(err, storage.ErrExists)
-	w.mu.Unlock()
+	if errors.Is(err, storage.ErrExists) {
+		w.mayExist(false) // it does, but is not ours
+	}
 	if err != nil {
 		return storage.Object{}, err
 	}
@@ -56,7 +56,9 @@ func (w *writer) commit(ctx context.Context) (entry, error) {
 		return entry{}, err
 	case w.small != nil && len(w.parts) > 0:
 		return entry{}, fmt.Errorf("write %s: its first part has %d bytes: all but the last need %d", w.store.address(w.name), len(w.small), smallestPart)
-	case len(parts) == 0:
+	}
+	w.mayExist(true)
+	if len(parts) == 0 {
 		v, err := w.store.putNew(ctx, w.name, w.small)
 		if err != nil {
 			return entry{}, err
@@ -68,6 +70,13 @@ func (w *writer) commit(ctx context.Context) (entry, error) {
 		return entry{}, err
 	}
 	return w.verify(ctx, size, tag)
+}
+
+// mayExist notes whether a Commit that fails may have made the object.
+func (w *writer) mayExist(maybe bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.maybe = maybe
 }
 
 // complete joins the parts, and returns the object's ETag.

@@ -28,7 +28,10 @@ func (s *Store) newObject(name string) minio.PutObjectOptions {
 }
 
 // control tells NAME/control/, the objects that are replaced.
-func control(name string) bool { return strings.Contains("/"+name, "/control/") }
+func control(name string) bool {
+	elements := strings.SplitN(name, "/", 3)
+	return len(elements) == 3 && elements[1] == "control"
+}
 
 // sums are the checksums that travel with some bytes.
 type sums struct {

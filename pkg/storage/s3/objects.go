@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -136,8 +135,6 @@ func (s *Store) read(ctx context.Context, name string) (v storage.Version, data 
 	if err == nil && len(data) > smallObject {
 		return v, nil, fmt.Errorf("read %s: it has more than %d bytes, which is not what is expected there", s.address(name), smallObject)
 	}
-	if v.Now = a.date(); v.Now.IsZero() {
-		v.Now = time.Now()
-	}
+	v.Now = a.date()
 	return v, data, err
 }

@@ -31,7 +31,7 @@ type writer struct {
 	upload   string // the upload's id, once there is one
 	strays   bool   // an answer that held an id was lost: the upload is there
 	broken   bool   // a part's call broke off: the service may still store it
-	maybe    bool   // Commit ended without knowing whether the object is there
+	maybe    bool   // a Commit that failed may have made the object
 	small    []byte // the first part, when it is the only one
 	parts    map[int]part
 	ended    error // why no more is taken
