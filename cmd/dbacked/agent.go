@@ -118,9 +118,9 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 	if k.Detached {
 		announce()
 	}
-	notifier.Ready()
 	log.Info("agent ready", zap.String("event", systemd.EventAgentReady), zap.String("version", version),
 		zap.String("schedule", c.Agent.Schedule), zap.String("storage", c.Storage.String()))
+	notifier.Ready() // after the log's line, so that whoever waited for it finds it there
 	told := make(chan struct{})
 	tell := context.AfterFunc(ctx, func() {
 		defer close(told)

@@ -55,7 +55,7 @@ func TestBucket(t *testing.T) {
 			b.bucket(s, s.Endpoint)
 			b.settings["DBACKED_COMPRESSION"] = "none"
 			b.configure("DBACKED_STORAGE", "s3://backups/"+e.kind)
-			b.run("check", "shop").ok().says("s3://backups/"+e.kind+" can be written")
+			b.run("check", "shop").ok().says("s3://backups/" + e.kind + " can be written")
 			first := b.backup()
 			second := b.backup()
 			if ids := b.list(); len(ids) != 2 || ids[0] != second {

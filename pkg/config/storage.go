@@ -132,7 +132,7 @@ func (l *loader) bytes(variable string, least int64) int64 {
 
 func parseBytes(text string) (int64, bool) {
 	text = strings.TrimSpace(strings.TrimSuffix(text, "/s"))
-	digits := strings.TrimRight(text, "BKMGTiBkmgtb ")
+	digits := strings.TrimRight(text, "BKMGTikmgtb ")
 	n, err := strconv.ParseFloat(digits, 64)
 	if err != nil || n < 0 || math.IsNaN(n) {
 		return 0, false
