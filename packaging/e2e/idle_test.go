@@ -33,6 +33,7 @@ type idleness struct {
 
 // idleBegins: from here to idle nobody speaks to the instance of that name.
 func idleBegins(t *testing.T, b *bed) {
+	b.journal.await(t, 0, event("idle", "backup-proved")...)
 	pid := b.property(t, service("idle"), "MainPID")
 	b.waiting = idleness{pid, time.Now(), b.switches(t, pid)}
 }

@@ -11,6 +11,9 @@ import (
 // upgrade: in mid-backup, that ends proved, and then the new binary runs.
 func upgrade(t *testing.T, b *bed) {
 	b.publish(t, b.next())
+	for _, instance := range []string{"a", "b", "idle"} { // not thirty seconds
+		b.configure(t, service(instance), "[Service]\nRestartSec=1s\n")
+	}
 	b.sudo(t, "apt", "update")
 	release := b.hold(t, "a")
 	mark := b.mark(t)
@@ -45,6 +48,11 @@ func upgrade(t *testing.T, b *bed) {
 // purging it takes the settings and the links too, never keys or backups.
 func remove(t *testing.T, b *bed) {
 	b.sudo(t, "systemctl", "enable", "--now", "dbacked-health@a.timer", "dbacked-verify@b.timer")
+	for _, instance := range []string{"a", "b"} { // from here on none is due
+		env := b.read(t, "/etc/dbacked/"+instance+".env")
+		b.write(t, "/etc/dbacked/"+instance+".env", strings.Replace(env, "* * * * *", "@yearly", 1), 0o600)
+		b.run(t, "systemctl", "restart", "dbacked@"+instance)
+	}
 	backups := b.sh(t, "find /var/lib/dbacked -type f | sort")
 	keys := []string{"/etc/dbacked/public.pem", privateKey, credential}
 

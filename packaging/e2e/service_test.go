@@ -13,10 +13,10 @@ func TestService(t *testing.T) {
 		show func(*testing.T, *bed)
 	}{
 		{"running", running},
+		{"idle begins", idleBegins},
 		{"schedule", schedule},
 		{"journal", journalFields},
 		{"metrics", metrics},
-		{"idle begins", idleBegins},
 		{"hardening", hardening},
 		{"sandbox", sandbox},
 		{"restore", restore},
