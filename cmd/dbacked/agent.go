@@ -140,10 +140,6 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 	return err
 }
 
-// idleGC keeps the heap of a process that mostly waits small: without it, scrapes
-// add 2 MiB to 23.
-const idleGC = 50
-
 // stopReserve is what a stop may take beside the wait for the tools.
 const stopReserve = 15 * time.Second
 

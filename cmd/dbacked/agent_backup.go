@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -23,6 +22,7 @@ type agentStore struct{ config *config.Config }
 
 // History returns the newest proved backups.
 func (s agentStore) History(ctx context.Context, n int) ([]agent.Backup, error) {
+	defer release() // this is the last that an agent does before it waits
 	store, err := makeStore(s.config)
 	if err != nil {
 		return nil, sandboxed(s.config, err)
@@ -55,7 +55,7 @@ func summary(m *catalog.Manifest) agent.Backup {
 // away at the start of the agent may be there now.
 func (a *app) agentBackup(c *config.Config, log *zap.Logger) func(context.Context, *pipeline.Progress) (agent.Backup, error) {
 	return func(ctx context.Context, progress *pipeline.Progress) (agent.Backup, error) {
-		defer debug.FreeOSMemory() // until the next run, which may be a day away
+		defer release() // until the next run, which may be a day away
 		run, closeStore, err := a.newBackup(c, log)
 		if err != nil {
 			return agent.Backup{}, sandboxed(c, &pipeline.StageError{Stage: pipeline.StagePrepare, Err: err})
