@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/encryptor"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 type checkCommand struct {
@@ -105,7 +107,28 @@ func checkStorage(ctx context.Context, c *config.Config) dumper.Finding {
 	if err := store.Put(ctx, probe, []byte("a probe of dbacked check; it can be removed\n")); err != nil {
 		return finding(subject, "", fix, err)
 	}
-	return finding(subject, c.Storage.String()+" can be written", fix, store.Remove(ctx, probe))
+	if err := keepsFirst(ctx, store, probe); err != nil {
+		return dumper.Finding{Level: dumper.Fail, Subject: subject, Message: err.Error(), Fix: "use a service that knows If-None-Match, or one that has been mended to"}
+	}
+	err = store.Remove(ctx, probe)
+	if err != nil && (errors.Is(err, storage.ErrLocked) || errors.Is(err, fs.ErrPermission)) {
+		return dumper.Finding{Level: dumper.OK, Subject: subject, Message: c.Storage.String() + " can be written, and nothing there can be removed by this host"}
+	}
+	return finding(subject, c.Storage.String()+" can be written", fix, err)
+}
+
+// keepsFirst says whether the store refuses to write what is there already. A
+// service that ignores the condition would let one backup overwrite another, and
+// two agents hold one lease.
+func keepsFirst(ctx context.Context, store storage.Store, probe string) error {
+	err := store.Put(ctx, probe, []byte("another probe, which must be refused\n"))
+	if errors.Is(err, storage.ErrExists) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("whether it keeps what is there could not be seen: %w", err)
+	}
+	return errors.New("it overwrites what is there although it was told not to: a backup would not be safe from another")
 }
 
 func checkSigner(c *config.Config) dumper.Finding {

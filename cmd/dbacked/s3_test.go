@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,6 +110,28 @@ func TestBucketFails(t *testing.T) {
 	if keys, uploads := keysIn(t, s); len(keys) != 0 || uploads != 0 {
 		t.Errorf("left: %q, %d uploads", keys, uploads)
 	}
+}
+
+// TestBucketWithoutConditions: check finds a service that ignores If-None-Match
+// without saying so.
+func TestBucketWithoutConditions(t *testing.T) {
+	t.Parallel()
+	s := dbtest.S3(t)
+	s.Bucket(t, "backups", false)
+	b := newBed(t, postgres)
+	b.small(10)
+	target, err := url.Parse(s.Endpoint)
+	b.must(err)
+	client := s.Client(t)
+	deaf := httptest.NewServer(&httputil.ReverseProxy{Director: func(r *http.Request) {
+		r.URL.Scheme, r.URL.Host = target.Scheme, target.Host
+		if r.Header.Get("If-None-Match") != "" { // which is signed: have nothing there to match
+			_ = client.RemoveObject(context.Background(), "backups", strings.TrimPrefix(r.URL.Path, "/backups/"), minio.RemoveObjectOptions{})
+		}
+	}})
+	t.Cleanup(deaf.Close)
+	b.bucket(s, deaf.URL)
+	b.run("check", "shop").ends(exitFailure).says("fail  storage: it overwrites what is there")
 }
 
 // TestBucketStopped ends a backup in the middle: nothing of it stays, and what a
