@@ -79,7 +79,7 @@ func TestInitAsks(t *testing.T) {
 			line{"no: then no user is made", ""},
 			line{"Name of the user to make", ""},
 			line{"Run this? [Y/n] ", "y"},
-			line{"Folder for the backups", "s3://bucket"},
+			line{"Folder for the backups", "gs://bucket"},
 			line{"does not exist in this version", "/var/lib/dbacked/other"},
 			line{"only its own folder", b.path("new/backups")},
 			line{"does not exist (if it is a disk, mount that first). Make it? [Y/n] ", "n"},
