@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -62,12 +61,17 @@ func away(t *testing.T, b *bed) {
 	// of which the drop-in is the example in the documentation.
 	const mounted, storage = "/srv/backups", "/srv/backups/host"
 	b.run(t, "mkdir", "-p", mounted)
-	b.write(t, dropIn(service("b")), b.read(t, "/usr/share/doc/dbacked/examples/storage.conf"), 0o644)
-	env := b.read(t, "/etc/dbacked/b.env")
-	b.write(t, "/etc/dbacked/b.env", env+"DBACKED_STORAGE=file://"+storage+"\n", 0o600)
-	b.run(t, "systemctl", "mask", "postgresql.service", "postgresql@15-main.service")
+	const database = "postgresql.service postgresql@15-main.service"
+	t.Cleanup(func() {
+		b.sh(t, "systemctl unmask %s && systemctl start %s && systemctl restart dbacked@b", database, database)
+		b.healthy(t, "b")
+	})
+	b.configure(t, service("b"), b.read(t, "/usr/share/doc/dbacked/examples/storage.conf"))
+	b.edit(t, "/etc/dbacked/b.env", 0o600, func(env string) string { return env + "DBACKED_STORAGE=file://" + storage + "\n" })
+	b.sh(t, "systemctl mask %s", database)
 
 	b.reboot(t)
+	b.request(t, "a") // not to wait for the next minute
 	for instance, words := range map[string]string{"a": "5432", "b": storage} {
 		failed := b.journal.await(t, 0, "DBACKED_INSTANCE="+instance, "DBACKED_ERROR=*", "PRIORITY=*")
 		t.Log(failed)
@@ -80,8 +84,7 @@ func away(t *testing.T, b *bed) {
 	}
 
 	mark := b.mark(t)
-	b.run(t, "systemctl", "unmask", "postgresql.service", "postgresql@15-main.service")
-	b.run(t, "systemctl", "start", "postgresql.service")
+	b.sh(t, "systemctl unmask %s && systemctl start %s", database, database)
 	b.run(t, "mount", "-t", "tmpfs", "tmpfs", mounted)
 	b.run(t, "install", "-d", "-o", "dbacked", "-g", "dbacked", "-m", "0700", storage)
 	for _, instance := range []string{"a", "b"} { // by themselves: nobody asks
@@ -91,10 +94,4 @@ func away(t *testing.T, b *bed) {
 			t.Errorf("/healthz of %s: %d %s", instance, code, body)
 		}
 	}
-
-	b.write(t, "/etc/dbacked/b.env", env, 0o600)
-	must(t, os.Remove(b.path(dropIn(service("b")))))
-	b.run(t, "systemctl", "daemon-reload")
-	b.run(t, "systemctl", "restart", "dbacked@b")
-	b.healthy(t, "b")
 }
