@@ -154,13 +154,14 @@ func TestServerStops(t *testing.T) {
 		b.backup()
 		own := newBedOn(t, e, e.startOwn(t))
 		own.small(30000)
-		b.wrap(e.dump, `set -o pipefail; "$REAL" "$@" | { head -c 100000; echo > "$BED/half"; cat; }`)
-		half := b.fifo("half")
+		b.wrap(e.dump, `set -o pipefail; "$REAL" "$@" | { head -c 100000; echo > "$BED/half"; read line < "$BED/go"; cat; }`)
+		half, stopped := b.fifo("half"), b.fifo("go")
 		before := b.stored()
 		c := b.with("DBACKED_DB_PORT", own.settings["DBACKED_DB_PORT"], "DBACKED_DB_NAME", own.db)
 		r := c.start(nil, "backup", "shop")
 		r.reached(half)
 		own.server.Stop(t)
+		b.must(os.WriteFile(stopped, []byte("go\n"), 0)) // no dump can have ended before
 		r.wait().ends(exitFailure, "dump: ", e.dump+" failed", "server")
 		if after := b.stored(); !slices.Equal(before, after) {
 			t.Errorf("stored before %q and after %q", before, after)
