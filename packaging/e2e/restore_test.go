@@ -40,6 +40,13 @@ func restore(t *testing.T, b *bed) {
 		b.sudo(t, "systemctl", "start", "dbacked@"+instance)
 		b.backup(t, instance)
 	}
+	b.expectOwned(t)
+}
+
+// expectOwned: without the rights nothing is shown, and what is stored belongs to
+// the service's user alone.
+func (b *bed) expectOwned(t *testing.T) {
+	t.Helper()
 	for _, command := range [][]string{{"list", "a"}, {"backup", "a"}} {
 		r := b.try(t, slices.Concat(as("admin"), []string{"dbacked"}, command)...)
 		if r.status == 0 || !strings.Contains(r.err, "sudo dbacked") {

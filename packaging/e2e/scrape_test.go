@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,20 +90,14 @@ func (b *bed) storm(t *testing.T, instance string, happen func()) tally {
 					default:
 					}
 				}
-				response, err := client.Get("http://localhost/healthz")
-				if err == nil {
-					_, err = io.Copy(io.Discard, response.Body)
-					response.Body.Close()
-				}
-				failure, _ := errors.AsType[*net.OpError](err)
-				switch {
-				case err == nil:
+				switch failure := askOnce(client); {
+				case failure == nil:
 					answered.Add(1)
-				case failure != nil && failure.Op == "dial":
+				case isRefusal(failure):
 					refused.Add(1)
 				default:
 					cut.Add(1)
-					t.Log(err)
+					t.Log(failure)
 				}
 			}
 		})
@@ -117,4 +112,19 @@ func (b *bed) storm(t *testing.T, instance string, happen func()) tally {
 		t.Errorf("%d of %d requests were refused", counts.refused, sent.Load())
 	}
 	return counts
+}
+
+func askOnce(client *http.Client) error {
+	response, err := client.Get("http://localhost/healthz")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+func isRefusal(err error) bool {
+	failure, ok := errors.AsType[*net.OpError](err)
+	return ok && failure.Op == "dial"
 }
