@@ -131,7 +131,13 @@ func (s *Server) daemon(t testing.TB, cmd *exec.Cmd, ready func() error) {
 	done := make(chan struct{})
 	go func() { cmd.Wait(); close(done) }()
 	s.stop = func(testing.TB) {
+		// PostgreSQL's sessions are process groups of their own, and one that is
+		// busy outlives its postmaster.
+		sessions := children(cmd.Process.Pid)
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		for _, pid := range sessions {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
 		<-done
 	}
 	t.Cleanup(func() { s.stop(t) })
@@ -154,6 +160,20 @@ func (s *Server) daemon(t testing.TB, cmd *exec.Cmd, ready func() error) {
 			t.Fatalf("%s does not answer: %v", cmd.Path, err)
 		}
 	}
+}
+
+// children are the processes that a process has started.
+func children(pid int) (pids []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		for field := range strings.FieldsSeq(string(text)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids
 }
 
 // run runs a command and returns what it wrote to its standard output.
