@@ -61,7 +61,10 @@ for ARCH in amd64 arm64; do
 	mkdir "$STAGE/$ARCH"
 	build $ARCH "$STAGE/$ARCH/dbacked"
 	for packager in deb rpm; do
-		"$nfpm" package --packager $packager --target "$out/" >/dev/null
+		"$nfpm" package --packager $packager --target "$out/" >"$STAGE/said" 2>&1 || {
+			cat "$STAGE/said" >&2
+			exit 1
+		}
 	done
 done
 ls "$out"/dbacked*.deb "$out"/dbacked*.rpm
