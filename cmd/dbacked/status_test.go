@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -251,6 +253,8 @@ func TestStatusOfWhatIsNoAgent(t *testing.T) {
 			if err != nil {
 				return
 			}
+			// Who closes what he did not read of resets it, and the answer with it.
+			http.ReadRequest(bufio.NewReader(c))
 			c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n\x1b[2Jbad"))
 			c.Close()
 		}
