@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/storage"
@@ -167,28 +166,14 @@ func RemoveOrphans(ctx context.Context, store storage.Store, instance string) ([
 // is older than age, by the store's clock, which the newest object of the
 // instance tells; a lease that is held there was written a moment ago.
 func Abandoned(ctx context.Context, store storage.Store, instance string, age time.Duration, dead []string) ([]string, error) {
-	orphans, err := Orphans(ctx, store, instance)
-	if err != nil || len(orphans) == 0 {
-		return nil, err
-	}
-	objects, err := store.List(ctx, instance+"/")
-	if err != nil {
-		return nil, err
-	}
-	var now time.Time
-	touched := map[string]time.Time{}
-	for _, o := range objects {
-		id, _, _ := strings.Cut(strings.TrimPrefix(o.Name, instance+"/"), "/")
-		if o.Modified.After(touched[id]) {
-			touched[id] = o.Modified
-		}
-		if o.Modified.After(now) {
-			now = o.Modified
+	all, newest, err := folders(ctx, store, instance)
+	var ids []string
+	for _, f := range all {
+		if !f.complete && (slices.Contains(dead, f.id) || newest.Sub(f.touched) >= age) {
+			ids = append(ids, f.id)
 		}
 	}
-	return slices.DeleteFunc(orphans, func(id string) bool {
-		return !slices.Contains(dead, id) && now.Sub(touched[id]) < age
-	}), nil
+	return ids, err
 }
 
 // RemoveFiles removes what there is of backups that have no manifest.

@@ -42,7 +42,7 @@ type Dated struct {
 // Survey returns the backups of an instance with their dates, the newest first.
 // It lists the store once and reads each manifest.
 func Survey(ctx context.Context, store storage.Store, instance string, trust Trust) ([]Dated, error) {
-	all, err := folders(ctx, store, instance)
+	all, _, err := folders(ctx, store, instance)
 	if err != nil {
 		return nil, err
 	}

@@ -19,15 +19,18 @@ type found struct {
 	sizes     map[string]int64 // of its files
 }
 
-// folders returns the backups' folders of an instance, the newest first. Those
-// that are not called like a backup are left alone.
-func folders(ctx context.Context, store storage.Store, instance string) ([]found, error) {
+// folders returns the backups' folders of an instance, the newest first, and when
+// the newest object of the instance, of whatever kind, was committed. Folders that
+// are not called like a backup are left alone.
+func folders(ctx context.Context, store storage.Store, instance string) (all []found, newest time.Time, err error) {
 	objects, err := store.List(ctx, instance+"/")
 	if err != nil {
-		return nil, err
+		return nil, newest, err
 	}
-	var all []found
 	for _, o := range objects { // sorted, so that a folder's files follow each other
+		if o.Modified.After(newest) {
+			newest = o.Modified
+		}
 		id, file, ok := strings.Cut(strings.TrimPrefix(o.Name, instance+"/"), "/")
 		if _, err := ParseID(id); !ok || err != nil {
 			continue // control/, and what others keep here
@@ -45,13 +48,13 @@ func folders(ctx context.Context, store storage.Store, instance string) ([]found
 		}
 	}
 	slices.SortFunc(all, newestFirst)
-	return all, nil
+	return all, newest, nil
 }
 
 // scan returns the ids of an instance with a manifest and those without, each
 // the newest first.
 func scan(ctx context.Context, store storage.Store, instance string) (complete, orphans []string, err error) {
-	all, err := folders(ctx, store, instance)
+	all, _, err := folders(ctx, store, instance)
 	for _, f := range all {
 		if f.complete {
 			complete = append(complete, f.id)
