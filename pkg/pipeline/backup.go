@@ -172,23 +172,34 @@ func (b *Backup) removeOrphans(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r, ok := b.Store.(storage.Reclaimer); ok {
-		for _, id := range dead {
-			if _, err := catalog.ParseID(id); err != nil {
-				continue // whoever writes the lease can write anything
-			}
-			if _, err := r.RemoveAbandoned(ctx, catalog.Path(b.Instance, id, "")+"/", 0); err != nil {
-				b.Log.Warn("unfinished uploads of a run that was killed are left", zap.String("backup", id), zap.Error(err))
-			}
-		}
+	err = b.abortUploads(ctx, dead)
+	if err == nil {
+		err = catalog.RemoveFiles(ctx, b.Store, b.Instance, ids)
 	}
-	if err := catalog.RemoveFiles(ctx, b.Store, b.Instance, ids); err != nil {
+	if err != nil {
 		// Where deletion is forbidden that is as it should be.
 		b.Log.Warn("files of a run that was killed are left", zap.Strings("backups", ids), zap.Error(err))
 		return nil, context.Cause(ctx)
 	}
 	b.Lease.Cleaned(dead...)
 	return ids, nil
+}
+
+// abortUploads ends what runs that are dead began to store.
+func (b *Backup) abortUploads(ctx context.Context, dead []string) error {
+	r, ok := b.Store.(storage.Reclaimer)
+	if !ok {
+		return nil
+	}
+	for _, id := range dead {
+		if _, err := catalog.ParseID(id); err != nil {
+			continue // whoever writes the lease can write anything
+		}
+		if _, err := r.RemoveAbandoned(ctx, catalog.Path(b.Instance, id, "")+"/", 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seal compresses and encrypts r into w. The last chunk is sealed only when r
