@@ -70,11 +70,7 @@ func (w *wizard) makeKeys(ctx context.Context) error {
 		return err
 	}
 	w.say("  making an RSA key of 4096 bits …")
-	key, err := encryptor.GenerateKey()
-	if err != nil {
-		return err
-	}
-	private, err := encryptor.MarshalPrivateKey(key, passphrase)
+	key, private, err := makePair(passphrase)
 	if err != nil {
 		return err
 	}

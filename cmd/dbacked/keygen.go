@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -40,11 +41,7 @@ func (k *keygenCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	a.say("making an RSA key of 4096 bits …")
-	key, err := encryptor.GenerateKey()
-	if err != nil {
-		return err
-	}
-	private, err := encryptor.MarshalPrivateKey(key, passphrase)
+	key, private, err := makePair(passphrase)
 	if err != nil {
 		return err
 	}
@@ -141,4 +138,14 @@ func writeNew(path string, data []byte, mode fs.FileMode) error {
 
 func alreadyThere(path string) error {
 	return &refusedError{fmt.Errorf("%s exists already, and a key is never overwritten: move it away or choose another path", path)}
+}
+
+// makePair makes a key, and its PEM, which is encrypted unless the passphrase is
+// empty.
+func makePair(passphrase []byte) (key *rsa.PrivateKey, private []byte, err error) {
+	if key, err = encryptor.GenerateKey(); err != nil {
+		return nil, nil, err
+	}
+	private, err = encryptor.MarshalPrivateKey(key, passphrase)
+	return key, private, err
 }
