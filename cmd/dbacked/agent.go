@@ -90,6 +90,9 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 	if err != nil {
 		return err
 	}
+	if err := a.settle(c); err != nil { // outside of systemd, root may have started it
+		return err
+	}
 	log = log.With(zap.String("instance", c.Instance))
 	for _, w := range c.Warnings {
 		log.Warn(w)
@@ -106,7 +109,7 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 		return err
 	}
 	defer release()
-	closeListeners, err := listen(c, life, checker(a, c), log)
+	closeListeners, err := listen(c, life, checker(c), log)
 	if err != nil {
 		return err
 	}
@@ -114,7 +117,7 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	defer handleSignals(ctx, life, func() { recheck(ctx, a, c, log) })()
+	defer handleSignals(ctx, life, func() { recheck(ctx, c, log) })()
 	if k.Detached {
 		announce()
 	}

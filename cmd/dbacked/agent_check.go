@@ -12,9 +12,9 @@ import (
 )
 
 // checker looks, from inside of the service, for what would make a backup fail.
-func checker(a *app, c *config.Config) agent.Checker {
+func checker(c *config.Config) agent.Checker {
 	return func(ctx context.Context) ([]agent.Finding, error) {
-		findings, err := inspect(ctx, a, c)
+		findings, err := inspect(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -27,7 +27,7 @@ func checker(a *app, c *config.Config) agent.Checker {
 }
 
 // inspect looks at all that a backup needs.
-func inspect(ctx context.Context, a *app, c *config.Config) ([]dumper.Finding, error) {
+func inspect(ctx context.Context, c *config.Config) ([]dumper.Finding, error) {
 	db := openDatabase(c, zap.NewNop())
 	all := []dumper.Finding{
 		{Level: dumper.OK, Subject: "configuration", Message: c.Instance + ", complete"},
@@ -42,9 +42,9 @@ func inspect(ctx context.Context, a *app, c *config.Config) ([]dumper.Finding, e
 }
 
 // recheck is what SIGHUP asks for.
-func recheck(ctx context.Context, a *app, c *config.Config, log *zap.Logger) {
+func recheck(ctx context.Context, c *config.Config, log *zap.Logger) {
 	log.Info("checking again; what is configured was read at the start, and a restart reads it anew")
-	findings, err := inspect(ctx, a, c)
+	findings, err := inspect(ctx, c)
 	if err != nil {
 		log.Warn("the check was not finished", zap.Error(err))
 		return

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,6 +32,7 @@ type backupCommand struct {
 	config.StorageFlags
 	config.SealFlags
 	config.TimeoutFlags
+	runFlags
 }
 
 // Help shows examples.
@@ -38,7 +41,7 @@ func (*backupCommand) Help() string {
 whole and its manifest was written. After any failure nothing of it stays.
 
 When an agent of the instance runs, it makes the backup, and this command follows; with --here, or with
-any setting given as a flag, this process does.
+any setting given as a flag or in the environment, this process does.
 
 Examples:
   dbacked backup shop
@@ -53,13 +56,19 @@ func (b *backupCommand) flags() config.Flags {
 }
 
 func (b *backupCommand) Run(ctx context.Context, a *app) error {
-	if b.Name != "" && !b.Here && reflect.ValueOf(b.flags()).IsZero() {
-		err := b.askAgent(ctx, a, newRunningAgent(runDirectory, b.Name))
+	if b.Name != "" && !b.Here && reflect.ValueOf(b.flags()).IsZero() && !a.configured() {
+		err := b.askAgent(ctx, a, newRunningAgent(b.RunDirectory, b.Name))
 		if !errors.Is(err, errNotRunning) {
 			return err
 		}
 	}
 	return b.here(ctx, a)
+}
+
+// configured tells whether the environment holds settings, which a running agent
+// would not know of.
+func (a *app) configured() bool {
+	return slices.ContainsFunc(a.environ, func(assignment string) bool { return strings.HasPrefix(assignment, "DBACKED_") })
 }
 
 // here makes the backup in this process.

@@ -24,6 +24,7 @@ type checkCommand struct {
 	config.StorageFlags
 	config.SealFlags
 	config.TimeoutFlags
+	runFlags
 }
 
 // Help shows examples.
@@ -52,14 +53,14 @@ func (k *checkCommand) Run(ctx context.Context, a *app) error {
 		}
 		k.print(a, f)
 	}
-	findings, err := inspect(ctx, a, c)
+	findings, err := inspect(ctx, c)
 	if err != nil {
 		return err
 	}
 	for _, f := range findings {
 		show(f)
 	}
-	for _, f := range inService(ctx, c, findings) {
+	for _, f := range inService(ctx, c, newRunningAgent(k.RunDirectory, c.Instance), findings) {
 		show(f)
 	}
 	if failed > 0 {

@@ -12,11 +12,11 @@ import (
 	"github.com/dbacked/dbacked/pkg/dumper"
 )
 
-// inService asks the running agent, if there is one, and returns what fails
-// there and not here.
-func inService(ctx context.Context, c *config.Config, here []dumper.Finding) []dumper.Finding {
+// inService asks the agent, if it runs, and returns what fails there and not
+// here.
+func inService(ctx context.Context, c *config.Config, running *runningAgent, here []dumper.Finding) []dumper.Finding {
 	const subject = "in the service"
-	inside, err := newRunningAgent(runDirectory, c.Instance).check(ctx)
+	inside, err := running.check(ctx)
 	if errors.Is(err, errNotRunning) {
 		return nil
 	}

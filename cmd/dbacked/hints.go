@@ -22,7 +22,7 @@ func hint(err error) string {
 	case errors.Is(err, catalog.ErrUnproved):
 		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); dbacked restore --accept-unproved-origin goes on without"
 	case errors.Is(err, locker.ErrHeld):
-		return "wait until it ends; a lock whose holder died is free at once"
+		return "wait until it ends; a lock whose holder died is free at once, a lease in a bucket after about two minutes"
 	case errors.Is(err, encryptor.ErrWrongKey):
 		return "dbacked list --json shows the fingerprints of the keys that open a backup"
 	case errors.Is(err, encryptor.ErrTruncated), errors.Is(err, encryptor.ErrDamaged):

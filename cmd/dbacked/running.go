@@ -15,8 +15,10 @@ import (
 	"github.com/dbacked/dbacked/pkg/agent"
 )
 
-// runDirectory is where systemd puts the agents' sockets.
-const runDirectory = "/run/dbacked"
+// runFlags say where systemd puts the agents' sockets.
+type runFlags struct {
+	RunDirectory string `name:"run-directory" hidden:"" default:"/run/dbacked" help:"Folder of the agents' sockets."`
+}
 
 // maxAnswer bounds what is read of an agent's answer, in bytes.
 const maxAnswer = 4 << 20
@@ -68,8 +70,6 @@ func (r *runningAgent) call(ctx context.Context, method, path string, into any) 
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return errNotRunning
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("asking the agent of %s: %w", r.instance, err)
 	case err != nil:
 		return fmt.Errorf("asking the agent of %s: %w", r.instance, err)
 	}

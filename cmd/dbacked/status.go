@@ -18,7 +18,7 @@ type statusCommand struct {
 	Check bool   `name:"check" xor:"form" help:"Print only what is not healthy, and exit with 1 if anything is."`
 
 	ConfigDirectory string `name:"config-directory" placeholder:"DIR" help:"Folder of NAME.env and config.json."`
-	RunDirectory    string `name:"run-directory" hidden:"" default:"/run/dbacked" help:"Folder of the agents' sockets."`
+	runFlags
 }
 
 // Help shows examples.

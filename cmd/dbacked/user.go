@@ -25,8 +25,8 @@ type identity struct {
 	groups     []int
 }
 
-// settle makes a one-shot that root runs act as the user of the instance's
-// service, once the configuration and the keys have been read: what it writes
+// settle makes what root runs by hand act as the user of the instance's service,
+// once the configuration and the keys have been read: what it writes
 // must belong to that user, and what it runs needs no more rights than the
 // service has. With --run-as it is that user instead, who may read the backups
 // all the same. Elsewhere nothing changes.

@@ -10,7 +10,7 @@
 // tried again after a growing delay, and [Status] says so.
 //
 //	a := agent.New(agent.Options{…})
-//	go func() { _ = agent.NewServer(agent.NewHandler(a)).Serve(listener) }()
+//	go func() { _ = agent.NewServer(agent.NewHandler(a, check)).Serve(listener) }()
 //	err := a.Run(ctx) // until ctx ends, or ErrDrained after Drain
 package agent
 
