@@ -136,5 +136,5 @@ func (s *Store) read(ctx context.Context, name string) (v storage.Version, data 
 		return v, nil, fmt.Errorf("read %s: it has more than %d bytes, which is not what is expected there", s.address(name), smallObject)
 	}
 	v.Now = a.date()
-	return v, data, err
+	return v, data, s.absent(ctx, name, err)
 }
