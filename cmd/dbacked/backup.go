@@ -163,7 +163,10 @@ func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, fu
 	}
 	run.UploadRate, run.UploadBudget = c.Storage.Upload.Rate, c.Storage.Upload.Memory
 	if lease != nil {
-		run.Lease, run.OrphanAge = lease, cmp.Or(c.Storage.S3.OrphanAge, orphanAge)
+		run.Lease = lease
+	}
+	if lease != nil || c.Lock == config.LockDatabase { // other machines may write there too
+		run.OrphanAge = cmp.Or(c.Storage.S3.OrphanAge, orphanAge)
 	}
 	if sealing.format == encryptor.Legacy {
 		run.Streams = run.Streams[1:] // the former agent knows one file, the dump

@@ -34,7 +34,7 @@ Examples:
 func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 	c, err := a.load(p.Name, config.Flags{
 		CommonFlags: p.CommonFlags, StorageFlags: p.StorageFlags, TrustFlags: p.TrustFlags, KeepFlags: p.KeepFlags,
-	}, config.NeedStorage|config.NeedRetention)
+	}, config.NeedStorage|config.NeedRetention|config.NeedLock)
 	if err != nil {
 		return err
 	}
