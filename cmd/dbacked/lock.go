@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/locker"
+	"github.com/dbacked/dbacked/pkg/pipeline"
 )
 
 // databaseLock lets one run of an instance work at a time: on this machine, and
@@ -24,4 +26,17 @@ func serverLock(c *config.Config, log *zap.Logger) *locker.Database {
 		return locker.NewMySQL(c.Instance, open)
 	}
 	return locker.NewPostgres(c.Instance, open)
+}
+
+// leftovers is what killed runs left in a storage. Where other machines may write
+// to it too, a run that lives must not be taken for a dead one.
+func leftovers(c *config.Config, store depot, lease *locker.Lease, log *zap.Logger) pipeline.Leftovers {
+	l := pipeline.Leftovers{Store: store, Instance: c.Instance, Log: log}
+	if lease != nil {
+		l.Lease = lease
+	}
+	if lease != nil || c.Lock == config.LockDatabase {
+		l.OrphanAge = cmp.Or(c.Storage.S3.OrphanAge, orphanAge)
+	}
+	return l
 }
