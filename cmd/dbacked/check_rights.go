@@ -20,6 +20,7 @@ type guarded interface {
 	Overwrite(ctx context.Context, name string, data []byte) error
 	Readable(ctx context.Context, name string) error
 	Hide(ctx context.Context, name string) error
+	TryAbort(ctx context.Context, folder string) error
 	TryUpload(ctx context.Context, name string) error
 }
 
@@ -49,7 +50,26 @@ func (p *probing) run(ctx context.Context) []dumper.Finding {
 		p.away(ctx)
 		return []dumper.Finding{good}
 	}
-	return append([]dumper.Finding{good}, p.beyond(ctx)...)
+	return append(append([]dumper.Finding{good}, p.uploads(ctx)...), p.beyond(ctx)...)
+}
+
+// uploads tries to begin an upload, and whether what a killed run leaves of one
+// could be removed.
+func (p *probing) uploads(ctx context.Context) []dumper.Finding {
+	err := p.store.TryAbort(ctx, p.probe+"/")
+	if errors.Is(err, storage.ErrForbidden) {
+		return []dumper.Finding{{
+			Level: dumper.Warn, Subject: subjectRights, Message: "what failed runs leave of their uploads stays, and is paid for: " + err.Error(),
+			Fix: "give this right, or the bucket a lifecycle rule that aborts incomplete uploads",
+		}}
+	}
+	if err == nil {
+		err = p.store.TryUpload(ctx, catalog.Path(p.config.Instance, catalog.NewID(time.Now()), "0000.dbacked"))
+	}
+	if err != nil {
+		return []dumper.Finding{finding(subjectStorage, "", fixStorage, err)}
+	}
+	return nil
 }
 
 // needed does what a backup does. conditions is what the service lacks for a
@@ -74,7 +94,7 @@ func (p *probing) needed(ctx context.Context) (conditions, err error) {
 			return nil, err
 		}
 	}
-	return conditions, p.store.TryUpload(ctx, catalog.Path(p.config.Instance, catalog.NewID(time.Now()), "0000.dbacked"))
+	return conditions, nil
 }
 
 // keepsOld says whether the service heeds the conditions that a lease rests on.

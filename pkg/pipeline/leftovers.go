@@ -37,7 +37,7 @@ func (l Leftovers) Remove(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			l.Log.Warn("unfinished files of a run that was killed are left", zap.Error(err))
+			l.Log.Warn("what killed runs left unfinished stays there", zap.Error(err))
 		}
 	}
 	ids, err := l.removeOrphans(ctx)

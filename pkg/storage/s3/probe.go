@@ -44,13 +44,23 @@ func (s *Store) Hide(ctx context.Context, name string) error {
 	return s.remove(ctx, "remove", name, "")
 }
 
-// TryUpload begins an upload as one of a backup's is, and aborts it. It begins
-// none if it could not abort it.
-func (s *Store) TryUpload(ctx context.Context, name string) error {
-	if err := check(ctx, name); err != nil {
+// TryAbort says whether uploads under a folder (it ends in a slash) may be listed
+// and aborted. It aborts one that does not exist.
+func (s *Store) TryAbort(ctx context.Context, folder string) error {
+	if err := check(ctx, folder+"none"); err != nil {
 		return err
 	}
-	if err := s.abort(ctx, name, "none"); errors.Is(err, storage.ErrForbidden) {
+	if err := s.abort(ctx, folder+"none", "none"); errors.Is(err, storage.ErrForbidden) {
+		return err // what else a service says of such an id is its own affair
+	}
+	_, _, err := s.uploads(ctx, folder, func(string) bool { return true })
+	return err
+}
+
+// TryUpload begins an upload as one of a backup's is, and aborts it: see first
+// whether that may be done.
+func (s *Store) TryUpload(ctx context.Context, name string) error {
+	if err := check(ctx, name); err != nil {
 		return err
 	}
 	w := &writer{store: s, name: name, starting: make(chan struct{}, 1), parts: make(map[int]part)}
