@@ -50,6 +50,15 @@ func TestDatabaseLock(t *testing.T) {
 		}
 		b.run("prune", "shop", "--keep-last", "1", "--keep-minimum", "0s", "--trust", b.verifierOf("elsewhere")).ok()
 		b.run("remove", "shop", next, "-y").ok()
+
+		b.configure("DBACKED_STORAGE", "file://"+b.path("storage")) // as on a file system without locks
+		b.wrap(e.dump, stages["half through a dump"])
+		r, end = b.holding(elsewhere)
+		end()
+		r.wait().ends(exitFailure, "the lock was lost")
+		if left := b.stored(); len(left) != 0 {
+			t.Errorf("left: %q", left)
+		}
 	})
 }
 
