@@ -30,15 +30,27 @@ func (b *bed) guarded(objectLock bool) *guard {
 	b.t.Helper()
 	g := &guard{bed: b, service: dbtest.S3(b.t)}
 	g.service.Bucket(b.t, "backups", objectLock)
-	g.policy = dbtest.NewPolicy(b.t, "../../packaging/examples/s3-write-only-policy.json", "BUCKET", "backups", "PREFIX/NAME", "some/prefix/shop")
+	g.policy = documented(b.t, "s3-write-only-policy.json")
 	g.proxy = dbtest.NewFaultProxy(b.t, g.service.Host, g.policy.Enforce(well))
 	b.bucket(g.service, g.proxy.Endpoint)
 	b.configure("DBACKED_COMPRESSION", "none")
 	return g
 }
 
+func documented(t *testing.T, policy string) *dbtest.Policy {
+	t.Helper()
+	return dbtest.NewPolicy(t, "../../packaging/examples/"+policy, "BUCKET", "backups", "PREFIX/NAME", "some/prefix/shop")
+}
+
 // elsewhere is the bed on a machine that may do all.
 func (g *guard) elsewhere() *bed { return g.with("DBACKED_S3_ENDPOINT", g.service.Endpoint) }
+
+// under is the bed on a machine that another documented policy holds for.
+func (g *guard) under(policy string) *bed {
+	g.t.Helper()
+	proxy := dbtest.NewFaultProxy(g.t, g.service.Host, documented(g.t, policy).Enforce(well))
+	return g.with("DBACKED_S3_ENDPOINT", proxy.Endpoint)
+}
 
 // denied is how often the policy has refused something since the last time.
 func (g *guard) denied(of func()) int {
@@ -88,8 +100,19 @@ func TestWriteOnly(t *testing.T) {
 		if ids := b.list(); len(ids) != 3 {
 			t.Errorf("listed: %v", ids)
 		}
-		g.elsewhere().run("restore", "shop", first, "-y", "--db-name", into).ok()
-		g.elsewhere().run("verify", "shop", "--all").ok()
+		restorer, pruner := g.under("s3-restore-policy.json"), g.under("s3-prune-policy.json")
+		restorer.run("restore", "shop", first, "-y", "--db-name", into).ok()
+		restorer.run("verify", "shop", "--all").ok()
+		restorer.run("backup", "shop").ends(exitFailure, "s3:PutObject")
+		pruner.run("verify", "shop").ends(exitFailure, "s3:GetObject")
+		pruner.with("DBACKED_S3_OBJECT_LOCK", "governance:1d").run("prune", "shop", "--keep-last", "1", "--keep-minimum", "0s", "--force").ok("locked, left")
+		if ids := b.list(); len(ids) != 3 {
+			t.Errorf("listed: %v", ids)
+		}
+		pruner.run("prune", "shop", "--keep-last", "1", "--keep-minimum", "0s", "--force").ok()
+		if ids := b.list(); len(ids) != 1 { // the others are hidden
+			t.Errorf("listed: %v", ids)
+		}
 	})
 }
 
@@ -203,7 +226,7 @@ func TestWriteOnlyKilled(t *testing.T) {
 	if keys, _ := keysIn(t, g.service); len(keys) != len(orphans)+3*made {
 		t.Errorf("there are %q; of the killed run %q", keys, orphans)
 	}
-	g.elsewhere().run("prune", "shop", "--keep-last", "99").ok()
+	g.under("s3-prune-policy.json").run("prune", "shop", "--keep-last", "99").ok()
 	if keys, _ := keysIn(t, g.service); len(keys) != 3*made || strings.Contains(strings.Join(keys, " "), orphans[0]) {
 		t.Errorf("left: %q", keys)
 	}
