@@ -24,7 +24,7 @@ type pruneCommand struct {
 
 // Help shows examples.
 func (*pruneCommand) Help() string {
-	return `What a rule keeps stays, the rest goes; days and weeks are those of DBACKED_TIMEZONE, dates those of the storage. The newest good backup always stays. A backup whose origin is not proved, that is damaged, or that the storage dates into the future counts for no rule, and nothing is removed while there is one. More than ten at once, more than half of all, or copies whose dates are not their own take --force. What the storage has locked is left. What killed runs left is removed too, as a backup does before it begins.
+	return `What a rule keeps stays, the rest goes; days and weeks are those of DBACKED_TIMEZONE, dates those of the storage. The newest good backup always stays. A backup whose origin is not proved, that is damaged, or that the storage dates into the future counts for no rule, and nothing is removed while there is one. More than ten at once, more than half of all, or copies whose dates are not their own take --force. What the storage has locked is left. In a bucket, what killed runs left is removed too, as by a backup before it begins.
 
 Examples:
   dbacked prune shop --keep-daily 7 --keep-weekly 4 --keep-monthly 12 --dry-run
@@ -68,7 +68,10 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 	if failed != nil || p.DryRun {
 		return failed
 	}
-	return leftovers(c, store, lease, a.logger()).Remove(ctx) // those of hosts that may only write, too
+	if left := leftovers(c, store, lease, a.logger()); left.OrphanAge > 0 {
+		return left.Remove(ctx) // the host that left them there may not be able to
+	}
+	return nil
 }
 
 // prune plans and, unless this is a dry run, carries the plan out. Its error of
