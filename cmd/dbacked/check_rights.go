@@ -39,7 +39,7 @@ type probing struct {
 func (p *probing) run(ctx context.Context) []dumper.Finding {
 	conditions, err := p.needed(ctx)
 	if err != nil {
-		p.away(ctx)
+		_ = p.away(ctx)
 		return []dumper.Finding{finding(subjectStorage, "", fixStorage, err)}
 	}
 	good := dumper.Finding{Level: dumper.OK, Subject: subjectStorage, Message: p.config.Storage.String() + " can be written"}
@@ -47,7 +47,7 @@ func (p *probing) run(ctx context.Context) []dumper.Finding {
 		good = p.unconditional(conditions)
 	}
 	if good.Level == dumper.Fail {
-		p.away(ctx)
+		_ = p.away(ctx)
 		return []dumper.Finding{good}
 	}
 	return append(append([]dumper.Finding{good}, p.uploads(ctx)...), p.beyond(ctx)...)
@@ -129,7 +129,7 @@ func (p *probing) unconditional(why error) dumper.Finding {
 func (p *probing) beyond(ctx context.Context) []dumper.Finding {
 	overwrites := p.overwrites(ctx)
 	reads := p.reads(ctx)
-	removes := p.store.Hide(ctx, p.probe)
+	removes := p.away(ctx)
 	var can, cannot []string
 	for _, right := range []struct {
 		what string
@@ -213,5 +213,12 @@ func (p *probing) reads(ctx context.Context) error {
 	return storage.ErrNotFound
 }
 
-// away removes the probe if it may.
-func (p *probing) away(ctx context.Context) { _ = p.store.Hide(ctx, p.probe) }
+// away removes the probe if it may, and where old versions of it can be removed,
+// those too.
+func (p *probing) away(ctx context.Context) error {
+	err := p.store.Hide(ctx, p.probe)
+	if err == nil {
+		_ = p.store.Remove(ctx, p.probe)
+	}
+	return err
+}

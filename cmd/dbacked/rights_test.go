@@ -69,6 +69,10 @@ func TestWriteOnly(t *testing.T) {
 		g := b.guarded(true)
 		b.configure("DBACKED_S3_OBJECT_LOCK", "governance:1d")
 		nowhere := b.without("DBACKED_PRIVATE_KEY_FILE")
+		g.elsewhere().run("check", "shop").ok()
+		if keys := g.control(); len(keys) != 0 {
+			t.Errorf("the check of who may do all left %q, with versions", keys)
+		}
 		var first, second string
 		if n := g.denied(func() {
 			first, second = b.backup(), b.backup()
@@ -182,10 +186,10 @@ func (g *guard) more(match func(*http.Request) bool) dbtest.Plan {
 	}
 }
 
-// control lists what is under control/.
+// control lists what is under control/, with what is hidden there.
 func (g *guard) control() (keys []string) {
 	g.t.Helper()
-	for o := range g.service.Client(g.t).Client.ListObjects(context.Background(), "backups", minio.ListObjectsOptions{Prefix: "some/prefix/shop/control/", Recursive: true}) {
+	for o := range g.service.Client(g.t).Client.ListObjects(context.Background(), "backups", minio.ListObjectsOptions{Prefix: "some/prefix/shop/control/", Recursive: true, WithVersions: true}) {
 		if o.Err != nil {
 			g.t.Fatal(o.Err)
 		}
