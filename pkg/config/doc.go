@@ -139,7 +139,7 @@
 //	    Memory for parts on their way.
 //	    Default: 16MiB to a folder, 64MiB to S3
 //	--storage, DBACKED_STORAGE
-//	    Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix.
+//	    Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C.
 //	    Default: file:///var/lib/dbacked
 //	--public-key, DBACKED_PUBLIC_KEY
 //	    RSA public key that backups are encrypted for: PEM text or a file, for example /etc/dbacked/public.pem. Several keys (several PEM blocks, or the flag several times): each of them opens the backup.
