@@ -51,8 +51,8 @@ type Config struct {
 	Keys            Keys
 	Storage         Storage // the first of Places, in which the lease is, or the one that At chose
 	Places          Places  // all that backups go to, at least Storage
-	Compression     string // zstd, zstd:1 to zstd:19, gzip or none
-	Format          string // FormatV1 or FormatLegacy
+	Compression     string  // zstd, zstd:1 to zstd:19, gzip or none
+	Format          string  // FormatV1 or FormatLegacy
 	Timeouts        Timeouts
 	Trust           []string // verifier keys, "NAME+HASH+KEY"
 	Agent           Agent    // only with NeedSchedule

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rsa"
 	"io"
+	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,7 +49,7 @@ type Stream struct {
 // Backup is what one backup needs. All fields must be set unless they say
 // otherwise.
 type Backup struct {
-	Store    storage.Store
+	Store    storage.Store // or several, a storage.Mirrored
 	Locker   Locker
 	Instance string
 	Signer   *catalog.Signer
@@ -57,6 +59,10 @@ type Backup struct {
 	// older than OrphanAge. nil: this machine alone does.
 	Lease     Lease
 	OrphanAge time.Duration
+
+	// First names, of several places, the one that the lock is of, whether it
+	// takes part or not.
+	First string
 
 	// Describe fills in what the manifest says of the database. It is called
 	// once, under the lock, before the first dump.
@@ -82,7 +88,9 @@ type Backup struct {
 
 // Run makes one backup. It returns the manifest of a backup that was proved:
 // each dump was complete, each file was sealed and stored whole, and the
-// manifest was written last. On any error nothing of it stays.
+// manifest was written last. On any error nothing of it stays, but for a
+// *PartialError, which comes with the manifest: the Store is several places
+// ([storage.Mirrored]), and some of them hold it.
 func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 	b.Progress.enter(StageLock)
 	ctx, release, err := b.Locker.Acquire(ctx)
@@ -106,11 +114,11 @@ func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 		b.discard(ctx, m)
 		return nil, at(StageCommit, err)
 	}
-	if err := catalog.Commit(ctx, b.Store, m, b.Signer); err != nil {
-		b.revoke(ctx, m)
+	if err := b.commit(ctx, m); err != nil {
+		b.takeBack(ctx, m)
 		return nil, at(StageCommit, err)
 	}
-	return m, nil
+	return m, b.partial(ctx, m)
 }
 
 // prepare removes what killed runs left and begins the manifest.
@@ -128,7 +136,7 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 		AgentVersion: b.AgentVersion,
 		Compression:  b.Compression.String(),
 	}
-	previous, err := catalog.Newest(ctx, b.Store, b.Instance)
+	previous, err := b.newest(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,64 +150,6 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 		m.Recipients = append(m.Recipients, encryptor.Fingerprint(key))
 	}
 	return m, b.Describe(ctx, m)
-}
-
-// clean removes what runs that were killed left behind. The lock is held, so
-// none of it belongs to a run that lives.
-func (b *Backup) clean(ctx context.Context) error {
-	if c, ok := b.Store.(storage.Cleaner); ok {
-		names, err := c.RemoveUnfinished(ctx, b.Instance+"/")
-		if err != nil {
-			return err
-		}
-		if len(names) > 0 {
-			b.Log.Info("removed unfinished files of a run that was killed", zap.String("event", eventLeftovers), zap.Strings("files", names))
-		}
-	}
-	ids, err := b.removeOrphans(ctx)
-	if len(ids) > 0 {
-		b.Log.Info("removed backups that were never completed", zap.String("event", eventLeftovers), zap.Strings("backups", ids))
-	}
-	return err
-}
-
-func (b *Backup) removeOrphans(ctx context.Context) ([]string, error) {
-	if b.Lease == nil {
-		return catalog.RemoveOrphans(ctx, b.Store, b.Instance)
-	}
-	dead := b.Lease.Left()
-	ids, err := catalog.Abandoned(ctx, b.Store, b.Instance, b.OrphanAge, dead)
-	if err != nil {
-		return nil, err
-	}
-	err = b.abortUploads(ctx, dead)
-	if err == nil {
-		err = catalog.RemoveFiles(ctx, b.Store, b.Instance, ids)
-	}
-	if err != nil {
-		// Where deletion is forbidden that is as it should be.
-		b.Log.Warn("files of a run that was killed are left", zap.Strings("backups", ids), zap.Error(err))
-		return nil, context.Cause(ctx)
-	}
-	b.Lease.Cleaned(dead...)
-	return ids, nil
-}
-
-// abortUploads ends what runs that are dead began to store.
-func (b *Backup) abortUploads(ctx context.Context, dead []string) error {
-	r, ok := b.Store.(storage.Reclaimer)
-	if !ok {
-		return nil
-	}
-	for _, id := range dead {
-		if _, err := catalog.ParseID(id); err != nil {
-			continue // whoever writes the lease can write anything
-		}
-		if _, err := r.RemoveAbandoned(ctx, catalog.Path(b.Instance, id, "")+"/", 0); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // seal compresses and encrypts r into w. The last chunk is sealed only when r
@@ -229,30 +179,59 @@ func (b *Backup) compress(w io.Writer, r io.Reader) error {
 	return c.Close()
 }
 
-// discard removes the files of a backup that failed. It has a context of its
-// own, since the run's has often ended.
+// discard removes the files of a backup that failed.
 func (b *Backup) discard(ctx context.Context, m *catalog.Manifest) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	var left []string
-	var cause error
+	places := b.places()
+	if b.mirrored() != nil {
+		places = append(places, b.dropped(ctx)...)
+	}
+	var removing sync.WaitGroup
+	for _, p := range places {
+		removing.Go(func() {
+			if left, cause := b.remove(ctx, p.Store, m); cause != nil {
+				b.Log.Warn("files of the failed backup are left; the next run removes them",
+					zap.String("place", p.Name), zap.Strings("files", left), zap.Error(cause))
+			}
+		})
+	}
+	removing.Wait()
+}
+
+// remove removes from a store what the manifest names, and returns what it could
+// not. It has a context of its own, since the run's has often ended.
+func (b *Backup) remove(ctx context.Context, store storage.Store, m *catalog.Manifest) (left []string, cause error) {
+	if store == nil {
+		return nil, nil // it was never open
+	}
+	var names []string
 	for _, f := range m.Files {
-		name := catalog.Path(m.Instance, m.ID, f.Name)
-		if err := b.Store.Remove(ctx, name); err != nil {
-			left, cause = append(left, name), err
+		names = append(names, catalog.Path(m.Instance, m.ID, f.Name))
+	}
+	var mu sync.Mutex
+	err := within(context.WithoutCancel(ctx), cleanupTimeout, func(ctx context.Context) error {
+		for _, name := range names {
+			if err := store.Remove(ctx, name); err != nil {
+				mu.Lock()
+				left, cause = append(left, name), err
+				mu.Unlock()
+			}
 		}
+		return nil
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil {
+		return names, err
 	}
-	if cause != nil {
-		b.Log.Warn("files of the failed backup are left; the next run removes them", zap.Strings("files", left), zap.Error(cause))
-	}
+	return slices.Clone(left), cause
 }
 
 // revoke removes a backup whose manifest could not be written for sure: the
 // manifest first, as it may be there all the same.
-func (b *Backup) revoke(ctx context.Context, m *catalog.Manifest) {
+func (b *Backup) revoke(ctx context.Context, m *catalog.Manifest, store storage.Store) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	if err := catalog.Remove(ctx, b.Store, m.Instance, m.ID); err != nil {
-		b.Log.Warn("the failed backup is left, whole or in part", zap.String("backup", m.ID), zap.Error(err))
+	if err := catalog.Remove(ctx, store, m.Instance, m.ID); err != nil {
+		b.Log.Warn("the failed backup is left, whole or in part", zap.String("place", store.String()), zap.String("backup", m.ID), zap.Error(err))
 	}
 }
