@@ -38,7 +38,8 @@ func inspect(ctx context.Context, c *config.Config) ([]dumper.Finding, error) {
 		return nil, err
 	}
 	all = append(all, findings...)
-	return append(all, checkKeys(c), checkStorage(ctx, c), checkSigner(c)), nil
+	all = append(append(all, checkKeys(c)), checkPlaces(ctx, c)...)
+	return append(all, checkSigner(c)), nil
 }
 
 // recheck is what SIGHUP asks for.

@@ -96,6 +96,26 @@ func checkKeys(c *config.Config) dumper.Finding {
 	return dumper.Finding{Level: dumper.OK, Subject: "public key", Message: message}
 }
 
+// checkPlaces looks at each place.
+func checkPlaces(ctx context.Context, c *config.Config) (all []dumper.Finding) {
+	for i, s := range c.Places {
+		f := checkStorage(ctx, c.At(s))
+		if i > 0 && f.Level == dumper.OK {
+			if err := sameFolder(c, s); err != nil {
+				f = finding(f.Subject, "", "see DBACKED_STORAGE", err)
+			}
+		}
+		if len(c.Places) > 1 {
+			f.Subject = fmt.Sprintf("storage, place %d", i+1)
+			if f.Level == dumper.Fail {
+				f.Message = s.String() + ": " + f.Message
+			}
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
 // checkStorage writes a probe and removes it.
 func checkStorage(ctx context.Context, c *config.Config) dumper.Finding {
 	const subject, fix = "storage", "see DBACKED_STORAGE"

@@ -19,6 +19,7 @@ type pruneCommand struct {
 	config.StorageFlags
 	config.TrustFlags
 	config.KeepFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -38,20 +39,28 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(c)
+	from, err := c.From(p.From)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = store.Close() }()
 	if !p.DryRun { // from before the backups are looked at, so that they stay as they are seen
-		lock, _ := lock(c, store, a.logger())
-		locked, release, err := lock.Acquire(ctx)
+		locked, release, err := a.lockFor(ctx, c)
 		if err != nil {
 			return err
 		}
 		defer release()
 		ctx = locked
 	}
+	return a.inEach(ctx, from, func(one *config.Config) error { return p.in(ctx, a, one) })
+}
+
+// in prunes one place.
+func (p *pruneCommand) in(ctx context.Context, a *app, c *config.Config) error {
+	store, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
 	plan, done, failed := p.prune(ctx, c, store)
 	if len(plan.Decisions) == 0 && failed == nil {
 		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Storage, c.Instance)

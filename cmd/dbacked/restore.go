@@ -37,6 +37,7 @@ type restoreCommand struct {
 	config.OpenFlags
 	config.TrustFlags
 	config.TimeoutFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -48,6 +49,7 @@ Examples:
   dbacked restore shop --private-key-path private.pem
   sudo dbacked restore shop --run-as postgres --create --private-key-path private.pem
   dbacked restore shop 20261122T215643Z-7f3c2a --db-name shop_copy --create
+  dbacked restore shop --from s3 --private-key-path private.pem
   dbacked restore shop --last-backup --raw-output -y > shop.dump
   dbacked restore --raw-input --db-type pg --db-username postgres --db-name shop --private-key-path private.pem --accept-unproved-origin < 0001.dbacked`
 }
@@ -88,9 +90,22 @@ func (r *restoreCommand) need() config.Need {
 
 // fromStore restores a backup that lies in the storage.
 func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config) error {
-	e, err := r.choose(ctx, a, c)
+	c, err := c.From(r.From)
 	if err != nil {
 		return err
+	}
+	var e catalog.Entry
+	all := c
+	c, err = a.answering(ctx, all, func(one *config.Config) error {
+		e, err = r.choose(ctx, a, one)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(all.Places) > 1 {
+		a.say("from %s", c.Storage)
+		a.warnIfBehind(ctx, all, c, e, r.Backup == "")
 	}
 	if err := r.proveOrigin(a, e); err != nil {
 		return err
@@ -154,6 +169,23 @@ func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config) (
 		err = e.Proof
 	}
 	return e, err
+}
+
+// warnIfBehind says when the newest backup was asked for, and another place has a
+// newer one than the place that answered first.
+func (a *app) warnIfBehind(ctx context.Context, all, c *config.Config, e catalog.Entry, newest bool) {
+	for _, s := range all.Places {
+		if !newest || s.String() == c.Storage.String() {
+			continue
+		}
+		entries, err := a.entries(ctx, all.At(s))
+		if err != nil || len(entries) == 0 { // it is asked out of caution only
+			continue
+		}
+		if entries[0].ID[:min(16, len(entries[0].ID))] > e.ID {
+			a.warn(fmt.Sprintf("%s has a newer backup, %s: --from %s restores that", s, entries[0].ID, s))
+		}
+	}
 }
 
 // warnIfOlder says when this host has seen a newer backup than there is now:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type verifyCommand struct {
 	config.StorageFlags
 	config.OpenFlags
 	config.TrustFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -41,6 +43,20 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if c, err = c.From(v.From); err != nil {
+		return err
+	}
+	var key *rsa.PrivateKey
+	if c.Keys.PrivateKey.IsSet() {
+		if key, err = a.privateKey(ctx, c); err != nil {
+			return err
+		}
+	}
+	return a.inEach(ctx, c, func(one *config.Config) error { return v.in(ctx, a, one, key) })
+}
+
+// in verifies what one place holds.
+func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *rsa.PrivateKey) error {
 	chosen, err := v.choose(ctx, a, c)
 	if err != nil {
 		return err
@@ -50,12 +66,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	run := &pipeline.Verify{Store: store}
-	if c.Keys.PrivateKey.IsSet() {
-		if run.Key, err = a.privateKey(ctx, c); err != nil {
-			return err
-		}
-	}
+	run := &pipeline.Verify{Store: store, Key: key}
 	var failed error
 	for _, e := range chosen {
 		if err := v.one(ctx, a, run, e); err != nil {

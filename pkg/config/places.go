@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Places are all that backups go to.
@@ -23,6 +24,15 @@ func (c *Config) At(s Storage) *Config {
 	one := *c
 	one.Storage, one.Places = s, Places{s}
 	return &one
+}
+
+// S3OrphanAge is the age from which what another machine left is removed in any
+// place, 0 if that was not given.
+func (c *Config) S3OrphanAge() (age time.Duration) {
+	for _, s := range c.Places {
+		age = max(age, s.S3.OrphanAge)
+	}
+	return age
 }
 
 // From is At the place that text names: its URL, how only that begins (such as
