@@ -62,13 +62,11 @@ func spread(c *config.Config, first depot) (mirror.Mirror, func()) {
 		p := mirror.Place{Name: s.String(), Store: first, Watches: s.Scheme == config.SchemeS3}
 		if p.Name != c.Storage.String() {
 			store, err := openWithin(among(c, s), openLimit)
-			p.Store, p.Err = store, err
 			if err == nil {
 				opened = append(opened, store)
-				p.Err = sameFolder(c, s)
-			} else {
-				p.Store = nil
+				err = sameFolder(c, s)
 			}
+			p.Store, p.Err = store, err
 		}
 		places = append(places, p)
 	}

@@ -97,7 +97,7 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	var e catalog.Entry
 	all := c
 	c, err = a.answering(ctx, all, func(one *config.Config) error {
-		e, err = r.choose(ctx, a, one)
+		e, err = r.choose(ctx, a, one, len(all.Places) == 1)
 		return err
 	})
 	if err != nil {
@@ -105,7 +105,7 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	}
 	if len(all.Places) > 1 {
 		a.say("from %s", c.Storage)
-		a.warnIfBehind(ctx, all, c, e, r.Backup == "")
+		a.warnIfBehind(ctx, all, e, r.Backup == "")
 	}
 	if err := r.proveOrigin(a, e); err != nil {
 		return err
@@ -154,12 +154,14 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 }
 
 // choose finds the backup to restore.
-func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config) (catalog.Entry, error) {
+func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, warn bool) (catalog.Entry, error) {
 	entries, err := a.entries(ctx, c)
 	if err != nil {
 		return catalog.Entry{}, err
 	}
-	a.warnIfOlder(c, entries)
+	if warn {
+		a.warnIfOlder(c, entries)
+	}
 	ask := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1
 	if ask {
 		return a.pickFrom(ctx, entries)
@@ -171,21 +173,21 @@ func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config) (
 	return e, err
 }
 
-// warnIfBehind says when the newest backup was asked for, and another place has a
-// newer one than the place that answered first.
-func (a *app) warnIfBehind(ctx context.Context, all, c *config.Config, e catalog.Entry, newest bool) {
-	for _, s := range all.Places {
-		if !newest || s.String() == c.Storage.String() {
-			continue
-		}
-		entries, err := a.entries(ctx, all.At(s))
+// warnIfBehind is warnIfOlder for several places, and says when the newest backup
+// was asked for and another place has a newer one than the first that answered.
+func (a *app) warnIfBehind(ctx context.Context, c *config.Config, e catalog.Entry, newest bool) {
+	var all []catalog.Entry
+	for _, s := range c.Places {
+		entries, err := a.entries(ctx, c.At(s))
 		if err != nil || len(entries) == 0 { // it is asked out of caution only
 			continue
 		}
-		if entries[0].ID[:min(16, len(entries[0].ID))] > e.ID {
+		all = append(all, entries...)
+		if newest && entries[0].ID[:len("20261122T215643Z")] > e.ID[:len("20261122T215643Z")] {
 			a.warn(fmt.Sprintf("%s has a newer backup, %s: --from %s restores that", s, entries[0].ID, s))
 		}
 	}
+	a.warnIfOlder(c, all)
 }
 
 // warnIfOlder says when this host has seen a newer backup than there is now:

@@ -51,7 +51,8 @@ func (w *two) make(_ context.Context, reason string, _ *pipeline.Progress) (Back
 		} else if i == 1 {
 			p.Err = nil
 		}
-		fresh := len(p.Backups) > 0 && now.Sub(p.Backups[0].Started) < 12*time.Hour
+		due := now.Truncate(24 * time.Hour).Add(2 * time.Hour)
+		fresh := len(p.Backups) > 0 && !p.Backups[0].Started.Before(due)
 		if i == 1 && w.broken || reason != ReasonRequested && fresh {
 			continue
 		}

@@ -115,6 +115,7 @@ func New(places []Place, o Options) Mirror {
 		life, end := context.WithCancelCause(context.Background())
 		one := &place{Place: p, life: life, end: end, dropped: p.Err}
 		if p.Err != nil {
+			one.Store = nil // nothing was written there, so nothing is to be taken back
 			end(p.Err)
 		}
 		s.places = append(s.places, one)

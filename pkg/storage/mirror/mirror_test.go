@@ -143,11 +143,11 @@ func TestAllFail(t *testing.T) {
 // TestAway: a place that could not be opened is one that was left out.
 func TestAway(t *testing.T) {
 	good := folder(t)
-	s := New([]Place{{Name: "s3://away", Err: errBroken}, {Name: good.String(), Store: good}}, Options{})
+	s := New([]Place{{Name: "s3://away", Store: folder(t), Err: errBroken}, {Name: good.String(), Store: good}}, Options{})
 	if err := upload(t.Context(), s, "db/x", "all"); err != nil || content(t, good, "db/x") != "all" {
 		t.Fatal(err)
 	}
-	if p := s.Places(); p[0].Err != errBroken || p[1].Err != nil || s.String() != "s3://away, "+good.String() {
+	if p := s.Places(); p[0].Err != errBroken || p[0].Store != nil || p[1].Err != nil || s.String() != "s3://away, "+good.String() {
 		t.Errorf("%s: %+v", s, p)
 	}
 }
