@@ -195,6 +195,15 @@ func (a *app) inEach(ctx context.Context, c *config.Config, f func(one *config.C
 	return all
 }
 
+// placeName is what a program is told of where something is: nothing, where there
+// is one place.
+func placeName(c, one *config.Config) string {
+	if len(c.Places) == 1 {
+		return ""
+	}
+	return one.Storage.String()
+}
+
 // lockFor takes the lock of an instance, which is in its first place.
 func (a *app) lockFor(ctx context.Context, c *config.Config) (context.Context, func(), error) {
 	store, err := openStore(c)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/dbacked/dbacked/pkg/agent"
+	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dbtest"
 )
 
@@ -101,10 +102,17 @@ func TestPartialBackup(t *testing.T) {
 	var parts atomic.Int32
 	proxy := dbtest.NewFaultProxy(t, s.Host, func(*http.Request) dbtest.Fault { return dbtest.Fault{} })
 	folder, bucket := b.twoPlaces(s, proxy.Endpoint)
+	b.configure("DBACKED_STALL_TIMEOUT", "8s") // so a place may keep the others waiting for 4 s
 	for name, plan := range map[string]dbtest.Plan{
 		"refused at the third part": func(r *http.Request) dbtest.Fault {
 			if r.URL.Query().Has("partNumber") && parts.Add(1) > 2 {
 				return dbtest.Fault{Name: "refuse", Status: http.StatusForbidden}
+			}
+			return dbtest.Fault{}
+		},
+		"stalled at the third part": func(r *http.Request) dbtest.Fault {
+			if r.URL.Query().Has("partNumber") && parts.Add(1) > 2 {
+				return dbtest.Fault{Name: "stall", Stall: true}
 			}
 			return dbtest.Fault{}
 		},
@@ -171,7 +179,7 @@ func TestAgentOfTwoPlaces(t *testing.T) {
 	b.small(100)
 	b.must(os.Mkdir(b.path("usb"), 0o700))
 	first, usb := "file://"+b.path("storage"), "file://"+b.path("usb")
-	b.configure("DBACKED_STORAGE", first+","+usb)
+	b.configure("DBACKED_STORAGE", first+","+usb, "DBACKED_KEEP_LAST", "1", "DBACKED_KEEP_MINIMUM", "0s")
 	b.must(os.Rename(b.path("usb"), b.path("unplugged")))
 	m := newManager(t)
 	r, running := b.agentOf(m)
@@ -193,7 +201,30 @@ func TestAgentOfTwoPlaces(t *testing.T) {
 	if !s.Healthy || len(b.in(first)) != 2 || len(b.in(usb)) != 1 {
 		t.Errorf("%v, %v, %+v", b.in(first), b.in(usb), s)
 	}
+	// The first, which took no part, was not pruned; with a backup in both, both are.
+	b.run("backup", "shop", "--run-directory", b.dir).ok()
+	awaits(t, running, "the prune", func(agent.Status) bool { return len(b.in(first)) == 1 && len(b.in(usb)) == 1 })
 	if left, _ := filepath.Glob(b.path("usb/shop/*/.*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestDropInsOfPlaces lets the service write to each place, and insists on the
+// first alone.
+func TestDropInsOfPlaces(t *testing.T) {
+	places := config.Places{{Scheme: "file", Path: "/var/lib/dbacked"}, {Scheme: "s3", Bucket: "b"}, {Scheme: "file", Path: "/mnt/usb"}, {Scheme: "file", Path: "/home/x"}}
+	c := &config.Config{Instance: "shop", Storage: places[0], Places: places}
+	text := storageDropIns(c)
+	if !strings.Contains(text, "ReadWritePaths=-/mnt/usb\n") || !strings.Contains(text, "BindPaths=-/home/x\n") || strings.Contains(text, "RequiresMountsFor") {
+		t.Error(text)
+	}
+	c.Storage, c.Places = places[2], config.Places{places[2], places[3]}
+	text = storageDropIns(c)
+	if strings.Count(text, "[Service]") != 1 || strings.Count(text, "RequiresMountsFor=/mnt/usb\n") != 1 || !strings.Contains(text, "ReadWritePaths=-/home/x\n") {
+		t.Error(text)
+	}
+	c.Places = places[2:3]
+	if storageDropIns(c) != storageDropIn(c) {
+		t.Error(storageDropIns(c))
 	}
 }

@@ -51,11 +51,11 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 		defer release()
 		ctx = locked
 	}
-	return a.inEach(ctx, from, func(one *config.Config) error { return p.in(ctx, a, one) })
+	return a.inEach(ctx, from, func(one *config.Config) error { return p.in(ctx, a, one, placeName(from, one)) })
 }
 
 // in prunes one place.
-func (p *pruneCommand) in(ctx context.Context, a *app, c *config.Config) error {
+func (p *pruneCommand) in(ctx context.Context, a *app, c *config.Config, place string) error {
 	store, err := openStore(c)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (p *pruneCommand) in(ctx context.Context, a *app, c *config.Config) error {
 		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Storage, c.Instance)
 		return nil
 	}
-	rows := p.rows(plan, done)
+	rows := p.rows(plan, done, place)
 	if err := p.print(a, rows, c.Retention.Zone); err != nil {
 		return err
 	}

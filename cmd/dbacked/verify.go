@@ -52,11 +52,11 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	return a.inEach(ctx, c, func(one *config.Config) error { return v.in(ctx, a, one, key) })
+	return a.inEach(ctx, c, func(one *config.Config) error { return v.in(ctx, a, one, key, placeName(c, one)) })
 }
 
 // in verifies what one place holds.
-func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *rsa.PrivateKey) error {
+func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *rsa.PrivateKey, place string) error {
 	chosen, err := v.choose(ctx, a, c)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *r
 	run := &pipeline.Verify{Store: store, Key: key}
 	var failed error
 	for _, e := range chosen {
-		if err := v.one(ctx, a, run, e); err != nil {
+		if err := v.one(ctx, a, run, e, place); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -94,6 +94,7 @@ func (v *verifyCommand) choose(ctx context.Context, a *app, c *config.Config) ([
 // verified is the result of one backup, as --json prints it.
 type verified struct {
 	ID     string         `json:"id"`
+	Place  string         `json:"storage,omitempty"` // of several places, the one it was read from
 	OK     bool           `json:"ok"`
 	Opened bool           `json:"opened"` // decrypted and decompressed, not only compared
 	Proved bool           `json:"proved"` // whether the origin is proved
@@ -110,7 +111,7 @@ type verifiedFile struct {
 
 // one verifies a backup and prints what was found; its error says that the
 // backup is not good.
-func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e catalog.Entry) error {
+func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e catalog.Entry, place string) error {
 	run.Progress = new(pipeline.Progress)
 	var files []pipeline.Checked
 	bad := e.Proof
@@ -123,7 +124,7 @@ func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e
 			return err
 		}
 	}
-	result := verified{ID: e.ID, Opened: run.Key != nil, Proved: e.Proof == nil}
+	result := verified{ID: e.ID, Place: place, Opened: run.Key != nil, Proved: e.Proof == nil}
 	if e.Proof != nil {
 		result.Origin = e.Proof.Error()
 	}

@@ -207,6 +207,13 @@ func (b *Backup) remove(ctx context.Context, store storage.Store, m *catalog.Man
 	for _, f := range m.Files {
 		names = append(names, catalog.Path(m.Instance, m.ID, f.Name))
 	}
+	if b.mirrored() != nil { // where there may be a manifest: that goes first, or all stays
+		err := within(context.WithoutCancel(ctx), cleanupTimeout, func(ctx context.Context) error { return catalog.Remove(ctx, store, m.Instance, m.ID) })
+		if err != nil {
+			return names, err
+		}
+		return nil, nil
+	}
 	var mu sync.Mutex
 	err := within(context.WithoutCancel(ctx), cleanupTimeout, func(ctx context.Context) error {
 		for _, name := range names {

@@ -60,6 +60,7 @@ type placeFault struct {
 	create, commit, manifest, list error
 	part                           func(ctx context.Context, number int) error
 	written                        bool // the manifest is written, though that failed
+	keeps                          bool // and cannot be removed
 }
 
 func (f *placeFault) Create(ctx context.Context, name string) (storage.Writer, error) {
@@ -78,6 +79,13 @@ func (f *placeFault) Put(ctx context.Context, name string, data []byte) error {
 		_ = f.Store.Put(ctx, name, data)
 	}
 	return f.manifest
+}
+
+func (f *placeFault) Remove(ctx context.Context, name string) error {
+	if f.keeps {
+		return f.manifest
+	}
+	return f.Store.Remove(ctx, name)
 }
 
 func (f *placeFault) List(ctx context.Context, prefix string) ([]storage.Object, error) {
@@ -209,6 +217,21 @@ func stall(ctx context.Context, n int) error {
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// TestAManifestThatStays: where a manifest was written though that failed, and can
+// not be removed, its files stay too: what is listed is whole.
+func TestAManifestThatStays(t *testing.T) {
+	disk := errors.New("the disk broke")
+	s := newSeveral(t, map[int]*placeFault{1: {manifest: disk, written: true, keeps: true}})
+	plain := noise(2 << 20)
+	m, err := s.backup(plain).Run(t.Context())
+	if _, ok := errors.AsType[*PartialError](err); !ok || !strings.Contains(err.Error(), "left there") {
+		t.Fatal(err)
+	}
+	for i := range s.beds {
+		s.good(t, i, m, plain)
+	}
 }
 
 // TestAllPlacesFail is a failure, of which nothing stays anywhere.

@@ -96,7 +96,7 @@ func (w *writer) WritePart(ctx context.Context, number int, offset int64, p []by
 	if err := w.add(part{number, offset, int64(len(p))}); err != nil {
 		return err
 	}
-	w.store.all(ctx, rules{impatient: true}, w.running(), func(ctx context.Context, c *call) error {
+	err := w.store.all(ctx, rules{impatient: true}, w.running(), func(ctx context.Context, c *call) error {
 		return w.store.options.Backoff.Retry(ctx, func(ctx context.Context) error {
 			leg := w.leg(c.place)
 			if leg == nil {
@@ -107,6 +107,9 @@ func (w *writer) WritePart(ctx context.Context, number int, offset int64, p []by
 			return err
 		})
 	})
+	if err != nil {
+		return err
+	}
 	return w.store.outcome(ctx)
 }
 
