@@ -202,7 +202,9 @@ func TestAgentOfTwoPlaces(t *testing.T) {
 		t.Errorf("%v, %v, %+v", b.in(first), b.in(usb), s)
 	}
 	// The first, which took no part, was not pruned; with a backup in both, both are.
-	b.run("backup", "shop", "--run-directory", b.dir).ok()
+	if _, err := running.backup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	awaits(t, running, "the prune", func(agent.Status) bool { return len(b.in(first)) == 1 && len(b.in(usb)) == 1 })
 	if left, _ := filepath.Glob(b.path("usb/shop/*/.*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
