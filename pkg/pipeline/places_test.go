@@ -50,6 +50,7 @@ func newSeveral(t *testing.T, faults map[int]*placeFault) *several {
 // backup is a run that goes to all places.
 func (s *several) backup(plain []byte) *Backup {
 	run := s.beds[0].backup(dumpOf(plain))
+	run.Streams = append([]Stream{{Kind: catalog.KindGlobals, Dump: dumpOf([]byte("CREATE ROLE x;")).Dump}}, run.Streams...)
 	run.Store, run.First, run.UploadBudget = s.store, "place 1", 1<<20 // parts of 256 KiB
 	return run
 }
@@ -61,14 +62,17 @@ type placeFault struct {
 	part                           func(ctx context.Context, number int) error
 	written                        bool // the manifest is written, though that failed
 	keeps                          bool // and cannot be removed
+	second                         bool // only what comes after the first file goes wrong
+	vanishes                       bool // what is committed is gone a moment later
 }
 
 func (f *placeFault) Create(ctx context.Context, name string) (storage.Writer, error) {
-	if f.create != nil {
+	first := strings.HasSuffix(name, "/0000.dbacked")
+	if f.create != nil && !(f.second && first) {
 		return nil, f.create
 	}
 	w, err := f.Store.Create(ctx, name)
-	return &placeFaultWriter{w, f}, err
+	return &placeFaultWriter{w, f, name}, err
 }
 
 func (f *placeFault) Put(ctx context.Context, name string, data []byte) error {
@@ -101,7 +105,8 @@ func (f *placeFault) RemoveUnfinished(ctx context.Context, prefix string) ([]str
 
 type placeFaultWriter struct {
 	storage.Writer
-	f *placeFault
+	f    *placeFault
+	name string
 }
 
 func (w *placeFaultWriter) WritePart(ctx context.Context, number int, offset int64, p []byte) error {
@@ -117,7 +122,11 @@ func (w *placeFaultWriter) Commit(ctx context.Context) (storage.Object, error) {
 	if w.f.commit != nil {
 		return storage.Object{}, w.f.commit
 	}
-	return w.Writer.Commit(ctx)
+	o, err := w.Writer.Commit(ctx)
+	if w.f.vanishes {
+		_ = w.f.Store.Remove(ctx, w.name)
+	}
+	return o, err
 }
 
 // good fails the test unless a place holds exactly this backup, which opens.
@@ -129,11 +138,12 @@ func (s *several) good(t *testing.T, i int, m *catalog.Manifest, plain []byte) {
 		return
 	}
 	checked, err := (&Verify{Store: b.store, Key: b.key}).Run(t.Context(), m)
-	if err != nil || len(checked) != len(m.Files) || checked[0].Err != nil {
+	if err != nil || len(checked) != len(m.Files) || checked[0].Err != nil || checked[1].Err != nil {
 		t.Errorf("place %d: %+v, %v", i+1, checked, err)
 	}
 	var back bytes.Buffer
-	if err := b.restore(m, into(&back)).Run(t.Context()); err != nil || !bytes.Equal(back.Bytes(), plain) {
+	r := &Restore{File: SealedFile(b.store, m, m.Files[1]), Key: b.key, Proved: true, Target: into(&back)}
+	if err := r.Run(t.Context()); err != nil || !bytes.Equal(back.Bytes(), plain) {
 		t.Errorf("place %d: %d bytes came back, %v", i+1, back.Len(), err)
 	}
 }
@@ -174,6 +184,8 @@ func TestAPlaceFails(t *testing.T) {
 		"third part":                   {part: func(_ context.Context, n int) error { return at3(n, disk) }},
 		"a stall":                      {part: func(ctx context.Context, n int) error { return stall(ctx, n) }},
 		"commit":                       {commit: disk},
+		"second file":                  {create: disk, second: true},
+		"vanishes":                     {vanishes: true},
 		"manifest":                     {manifest: disk},
 		"manifest, and it was written": {manifest: disk, written: true},
 	} {
@@ -190,7 +202,10 @@ func TestAPlaceFails(t *testing.T) {
 				if len(partial.Proved) != 2 || len(partial.Failed) != 1 || partial.Failed[0].Name != fmt.Sprintf("place %d", bad+1) {
 					t.Errorf("%+v", partial)
 				}
-				if name != "a stall" && !errors.Is(err, disk) || name == "a stall" && !errors.Is(err, mirror.ErrBehind) {
+				switch cause := partial.Failed[0].Err; {
+				case name == "a stall" && errors.Is(cause, mirror.ErrBehind):
+				case name == "vanishes" && strings.Contains(cause.Error(), "was stored, and is not listed"):
+				case !errors.Is(cause, disk):
 					t.Error(err)
 				}
 				for i := range s.beds {
@@ -252,7 +267,7 @@ func TestAllPlacesFail(t *testing.T) {
 func TestTheDumpFails(t *testing.T) {
 	s := newSeveral(t, nil)
 	run := s.backup(nil)
-	run.Streams[0].Dump = func(_ context.Context, w io.Writer) error {
+	run.Streams[1].Dump = func(_ context.Context, w io.Writer) error {
 		if _, err := w.Write(noise(1 << 20)); err != nil {
 			return err
 		}
