@@ -38,7 +38,9 @@ type backupCommand struct {
 // Help shows examples.
 func (*backupCommand) Help() string {
 	return `The id of the new backup is printed when it was proved: the dump was complete, every file was stored
-whole and its manifest was written. After any failure nothing of it stays.
+whole and its manifest was written. After any failure nothing of it stays. Of several places
+(DBACKED_STORAGE), one that fails is left out: then the backup is in the others, its id is printed all the
+same, and the status is 74.
 
 When an agent of the instance runs, it makes the backup, and this command follows; with --here, or with
 any setting given as a flag or in the environment, this process does.

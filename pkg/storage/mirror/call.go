@@ -131,14 +131,11 @@ func (s *Store) all(ctx context.Context, r rules, places []*place, f func(contex
 			}
 			c.over = true
 			pending--
-			switch {
-			case c.err == nil && waiting.IsZero():
+			if c.err == nil && waiting.IsZero() {
 				waiting = time.Now()
-			case c.err == nil || ctx.Err() != nil: // the end of ctx is not its fault
-			case (r.leads || r.begins) && errors.Is(c.err, storage.ErrExists):
-				exists = c.err
-			default:
-				s.drop(c.place, c.err)
+			}
+			if err := s.returned(ctx, c, r); err != nil {
+				exists = err
 			}
 		case now := <-tick.C:
 			for _, c := range calls {
@@ -150,6 +147,18 @@ func (s *Store) all(ctx context.Context, r rules, places []*place, f func(contex
 		}
 	}
 	return exists
+}
+
+// returned takes what a call came to. Its error is the caller's.
+func (s *Store) returned(ctx context.Context, c *call, r rules) error {
+	switch {
+	case c.err == nil || ctx.Err() != nil: // the end of ctx is not its fault
+	case (r.leads || r.begins) && errors.Is(c.err, storage.ErrExists):
+		return c.err
+	default:
+		s.drop(c.place, c.err)
+	}
+	return nil
 }
 
 // run is one call, which ends with its place.
