@@ -122,7 +122,7 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 		announce()
 	}
 	log.Info("agent ready", zap.String("event", systemd.EventAgentReady), zap.String("version", version),
-		zap.String("schedule", c.Agent.Schedule), zap.String("storage", c.Storage.String()))
+		zap.String("schedule", c.Agent.Schedule), zap.String("storage", c.Places.String()))
 	notifier.Ready() // after the log's line, so that whoever waited for it finds it there
 	told := make(chan struct{})
 	tell := context.AfterFunc(ctx, func() {
@@ -174,9 +174,9 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 		return nil, err
 	}
 	o := agent.Options{
-		Instance: c.Instance, Version: version, Storage: c.Storage.String(),
+		Instance: c.Instance, Version: version, Storage: c.Places.String(),
 		Schedule: schedule, Timezone: zoneName(c.Agent.Zone, time.Now()), RandomDelay: c.Agent.RandomDelay,
-		Store: agentStore{c}, Backup: a.agentBackup(c, log), After: agentPrune(c, log), Held: is(locker.ErrHeld),
+		Store: agentStore{c}, Backup: a.agentBackup(c, schedule, log), After: agentPrune(c, log), Held: is(locker.ErrHeld),
 		StageLimit: stageLimit(c.Timeouts),
 		Notifier:   notifier, RunsFile: filepath.Join(c.StateDirectory, "runs.json"), Log: log,
 	}

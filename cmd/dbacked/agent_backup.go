@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 	"time"
 
@@ -14,25 +15,88 @@ import (
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/pipeline"
+	"github.com/dbacked/dbacked/pkg/scheduler"
 )
 
 // agentStore reads the backups of an instance. The store is opened each time,
 // since it may be away when the agent starts, and another one later.
 type agentStore struct{ config *config.Config }
 
-// History returns the newest proved backups.
-func (s agentStore) History(ctx context.Context, n int) ([]agent.Backup, error) {
+// History returns the newest proved backups, and of several places what each holds.
+func (s agentStore) History(ctx context.Context, n int) (agent.History, error) {
 	defer release() // this is the last that an agent does before it waits
-	store, err := makeStore(s.config)
+	if len(s.config.Places) == 1 {
+		backups, err := s.recent(ctx, s.config, n)
+		return agent.History{Backups: backups}, err
+	}
+	h := agent.History{Places: s.places(ctx, n)}
+	var failed error
+	for _, p := range h.Places {
+		if p.Err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", p.Storage, p.Err))
+		}
+		h.Backups = merge(h.Backups, p)
+	}
+	slices.SortStableFunc(h.Backups, func(a, b agent.Backup) int { return b.Started.Compare(a.Started) })
+	h.Backups = h.Backups[:min(len(h.Backups), n)]
+	if !slices.ContainsFunc(h.Places, func(p agent.PlaceHistory) bool { return p.Err == nil }) {
+		return agent.History{}, failed
+	}
+	return h, nil
+}
+
+// merge adds what a place holds to what others do.
+func merge(all []agent.Backup, p agent.PlaceHistory) []agent.Backup {
+	for _, b := range p.Backups {
+		i := slices.IndexFunc(all, func(other agent.Backup) bool { return other.ID == b.ID })
+		if i < 0 {
+			i, all = len(all), append(all, b)
+		}
+		all[i].Places = append(all[i].Places, p.Storage)
+	}
+	return all
+}
+
+// placeLimit is how long one of several places may take to say what it holds:
+// less than all of them together may.
+const placeLimit = 40 * time.Second
+
+// places asks all places at once.
+func (s agentStore) places(ctx context.Context, n int) []agent.PlaceHistory {
+	answers := make([]chan agent.PlaceHistory, len(s.config.Places))
+	ctx, cancel := context.WithTimeoutCause(ctx, placeLimit, fmt.Errorf("no answer within %s: is its file system, or its service, alive?", placeLimit))
+	defer cancel()
+	for i, place := range s.config.Places {
+		answers[i] = make(chan agent.PlaceHistory, 1)
+		go func() {
+			backups, err := s.recent(ctx, among(s.config, place), n)
+			answers[i] <- agent.PlaceHistory{Storage: place.String(), Backups: backups, Err: err}
+		}()
+	}
+	var all []agent.PlaceHistory
+	for i, place := range s.config.Places {
+		select {
+		case p := <-answers[i]:
+			all = append(all, p)
+		case <-ctx.Done():
+			all = append(all, agent.PlaceHistory{Storage: place.String(), Err: context.Cause(ctx)})
+		}
+	}
+	return all
+}
+
+// recent reads the storage at hand.
+func (s agentStore) recent(ctx context.Context, c *config.Config, n int) ([]agent.Backup, error) {
+	store, err := makeStore(c)
 	if err != nil {
-		return nil, sandboxed(s.config, err)
+		return nil, sandboxed(c, err)
 	}
 	defer func() { _ = store.Close() }()
-	t, err := trust(s.config)
+	t, err := trust(c)
 	if err != nil {
 		return nil, err
 	}
-	manifests, err := catalog.Recent(ctx, store, s.config.Instance, t, n)
+	manifests, err := catalog.Recent(ctx, store, c.Instance, t, n)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +105,37 @@ func (s agentStore) History(ctx context.Context, n int) ([]agent.Backup, error) 
 		backups = append(backups, summary(m))
 	}
 	return backups, nil
+}
+
+// clockError is how far another host's clock may be ahead.
+const clockError = 10 * time.Minute
+
+// needing is the configuration with those of its places alone that a backup is due
+// in: after a partial run, a new one need not go where the last one is. All, when
+// none is behind.
+func (s agentStore) needing(ctx context.Context, schedule *scheduler.Schedule, now time.Time) *config.Config {
+	if len(s.config.Places) == 1 {
+		return s.config
+	}
+	var behind config.Places
+	for i, p := range s.places(ctx, 3) {
+		needs := true
+		for _, b := range p.Backups {
+			if !b.Started.After(now.Add(clockError)) {
+				needs = !schedule.Next(b.Started).After(now)
+				break
+			}
+		}
+		if needs || p.Err != nil {
+			behind = append(behind, s.config.Places[i])
+		}
+	}
+	if len(behind) == 0 {
+		return s.config
+	}
+	c := *s.config
+	c.Places = behind
+	return &c
 }
 
 func summary(m *catalog.Manifest) agent.Backup {
@@ -53,9 +148,13 @@ func summary(m *catalog.Manifest) agent.Backup {
 
 // agentBackup makes one backup. All of it is wired anew for each run: what was
 // away at the start of the agent may be there now.
-func (a *app) agentBackup(c *config.Config, log *zap.Logger) func(context.Context, *pipeline.Progress) (agent.Backup, error) {
-	return func(ctx context.Context, progress *pipeline.Progress) (agent.Backup, error) {
+func (a *app) agentBackup(whole *config.Config, schedule *scheduler.Schedule, log *zap.Logger) func(context.Context, string, *pipeline.Progress) (agent.Backup, error) {
+	return func(ctx context.Context, reason string, progress *pipeline.Progress) (agent.Backup, error) {
 		defer release() // until the next run, which may be a day away
+		c := whole
+		if reason != agent.ReasonRequested {
+			c = agentStore{whole}.needing(ctx, schedule, time.Now())
+		}
 		run, closeStore, err := a.newBackup(c, log)
 		if err != nil {
 			return agent.Backup{}, sandboxed(c, &pipeline.StageError{Stage: pipeline.StagePrepare, Err: err})
@@ -63,14 +162,32 @@ func (a *app) agentBackup(c *config.Config, log *zap.Logger) func(context.Contex
 		defer closeStore()
 		run.Progress = progress
 		m, err := run.Run(ctx)
-		if err != nil {
+		if m == nil {
+			if len(c.Places) < len(whole.Places) {
+				err = fmt.Errorf("%w; the other places have their backup", err)
+			}
 			return agent.Backup{}, sandboxed(c, err)
 		}
 		if err := catalog.WriteLast(c.StateDirectory, m.ID); err != nil {
 			log.Warn("the id of this backup could not be remembered", zap.Error(err))
 		}
-		return summary(m), nil
+		made := summary(m)
+		if len(whole.Places) > 1 {
+			made.Places = provedIn(c, err)
+		}
+		return made, sandboxed(c, err)
 	}
+}
+
+// provedIn are the places that hold a backup.
+func provedIn(c *config.Config, err error) (names []string) {
+	if partial, ok := errors.AsType[*pipeline.PartialError](err); ok {
+		return partial.Proved
+	}
+	for _, s := range c.Places {
+		names = append(names, s.String())
+	}
+	return names
 }
 
 // sandboxed adds to an error that the unit's sandbox can cause what would let the

@@ -39,7 +39,7 @@ func inspect(ctx context.Context, c *config.Config) ([]dumper.Finding, error) {
 	}
 	all = append(all, findings...)
 	all = append(all, checkKeys(c))
-	all = append(all, checkStorage(ctx, c)...)
+	all = append(all, checkPlaces(ctx, c)...)
 	all = append(all, checkLock(ctx, c)...)
 	return append(all, checkSigner(c)), nil
 }

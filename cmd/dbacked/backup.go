@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"encoding/json"
@@ -37,7 +38,9 @@ type backupCommand struct {
 // Help shows examples.
 func (*backupCommand) Help() string {
 	return `The id of the new backup is printed when it was proved: the dump was complete, every file was stored
-whole and its manifest was written. After any failure nothing of it stays.
+whole and its manifest was written. After any failure nothing of it stays. Of several places
+(DBACKED_STORAGE), one that fails is left out: then the backup is in the others, its id is printed all the
+same, and the status is 74.
 
 When an agent of the instance runs, it makes the backup, and this command follows; with --here, or with
 any setting given as a flag or in the environment, this process does.
@@ -87,51 +90,67 @@ func (b *backupCommand) here(ctx context.Context, a *app) error {
 		m, err = run.Run(ctx)
 		return err
 	})
-	if err != nil {
+	partial, _ := errors.AsType[*pipeline.PartialError](err)
+	if err != nil && partial == nil {
 		return err
 	}
+	to := c.Places.String()
+	if partial != nil {
+		to = strings.Join(partial.Proved, " and ") + " ALONE"
+	}
 	plain, stored := totals(m)
-	a.say("backed up %s %s to %s: %s of dump, %s stored, in %s", m.Engine, m.Database, c.Storage, size(plain), size(stored), duration(time.Since(start)))
+	a.say("backed up %s %s to %s: %s of dump, %s stored, in %s", m.Engine, m.Database, to, size(plain), size(stored), duration(time.Since(start)))
 	if err := catalog.WriteLast(c.StateDirectory, m.ID); err != nil {
 		a.warn("the id of this backup could not be remembered: " + err.Error())
 	}
-	return b.print(a, m)
+	if failed := b.print(a, m, placeResults(c, err)); failed != nil {
+		return failed
+	}
+	return err
 }
 
-func (b *backupCommand) print(a *app, m *catalog.Manifest) error {
+// print prints a backup, and of several places in which it is.
+func (b *backupCommand) print(a *app, m *catalog.Manifest, places []placeResult) error {
 	if b.JSON {
-		return json.NewEncoder(a.out).Encode(m)
+		return json.NewEncoder(a.out).Encode(struct {
+			*catalog.Manifest
+			Places []placeResult `json:"places,omitempty"`
+		}{m, places})
 	}
 	_, err := fmt.Fprintln(a.out, m.ID)
 	return err
 }
 
 // printID is print for a backup that an agent made.
-func (b *backupCommand) printID(ctx context.Context, a *app, id string) error {
+func (b *backupCommand) printID(ctx context.Context, a *app, id string, places []placeResult) error {
 	if !b.JSON {
-		return b.print(a, &catalog.Manifest{ID: id})
+		return b.print(a, &catalog.Manifest{ID: id}, nil)
 	}
 	c, err := a.load(b.Name, b.flags(), config.NeedStorage)
 	if err != nil {
 		return err
 	}
-	store, err := openStore(c)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
 	t, err := trust(c)
 	if err != nil {
 		return err
 	}
-	e, err := catalog.Load(ctx, store, c.Instance, id, t)
+	var e catalog.Entry
+	_, err = a.answering(ctx, c, func(one *config.Config) error {
+		store, err := openStore(one)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = store.Close() }()
+		e, err = catalog.Load(ctx, store, one.Instance, id, t)
+		return err
+	})
 	if err == nil {
 		err = e.Proof
 	}
 	if err != nil {
 		return err
 	}
-	return b.print(a, e.Manifest)
+	return b.print(a, e.Manifest, places)
 }
 
 // newBackup wires the stages of a backup. The function lets go of the store.
@@ -149,9 +168,9 @@ func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := makeStore(c)
+	store, err := makeStore(among(c, c.Storage))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, inFirst(c, err)
 	}
 	lock, lease := lock(c, store, log)
 	run := &pipeline.Backup{
@@ -166,7 +185,20 @@ func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, fu
 	if sealing.format == encryptor.Legacy {
 		run.Streams = run.Streams[1:] // the former agent knows one file, the dump
 	}
-	return run, func() { _ = store.Close() }, nil
+	closeOthers := func() {}
+	if several(c) {
+		run.Store, closeOthers = spread(c, store)
+		run.First, run.OthersAge = c.Storage.String(), cmp.Or(c.S3OrphanAge(), orphanAge)
+	}
+	return run, func() { closeOthers(); _ = store.Close() }, nil
+}
+
+// inFirst says of an error in the first of several places what hangs on it.
+func inFirst(c *config.Config, err error) error {
+	if !several(c) {
+		return err
+	}
+	return fmt.Errorf("%s, the first place, which holds the lock: %w", c.Storage, err)
 }
 
 // sealing is how files are written.

@@ -32,11 +32,19 @@ func (b *backupCommand) askAgent(ctx context.Context, a *app, running *runningAg
 	if err != nil {
 		return err
 	}
-	if run.Error != "" {
+	if run.Error != "" && !run.Partial {
 		return fmt.Errorf("the agent's backup failed: %s", printable(run.Error))
 	}
 	a.say("backed up: %s of dump, %s stored, in %s", size(run.PlainBytes), size(run.StoredBytes), duration(run.Finished.Sub(run.Started)))
-	return b.printID(ctx, a, run.Backup)
+	var places []placeResult
+	for _, p := range run.Places {
+		places = append(places, placeResult{Storage: p.Storage, OK: p.Error == "", Error: p.Error})
+	}
+	err = b.printID(ctx, a, run.Backup, places)
+	if err == nil && run.Partial {
+		err = &partialError{errors.New(printable(run.Error))}
+	}
+	return err
 }
 
 // awaitRun asks until a run is over.

@@ -22,6 +22,28 @@ const (
 	fixConditions  = "use a service that knows If-None-Match and If-Match, or one that has been mended to; or set DBACKED_LOCK=database"
 )
 
+// checkPlaces looks at each place.
+func checkPlaces(ctx context.Context, c *config.Config) (all []dumper.Finding) {
+	for i, s := range c.Places {
+		found := checkStorage(ctx, c.At(s))
+		if i > 0 {
+			if err := sameFolder(c, s); err != nil {
+				found = append(found, finding(subjectStorage, "", fixStorage, err))
+			}
+		}
+		for _, f := range found {
+			if len(c.Places) > 1 {
+				f.Subject = fmt.Sprintf("%s, place %d", f.Subject, i+1)
+			}
+			if len(c.Places) > 1 && f.Level == dumper.Fail {
+				f.Message = s.String() + ": " + f.Message
+			}
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
 // checkStorage writes a probe, and removes it where it may.
 func checkStorage(ctx context.Context, c *config.Config) []dumper.Finding {
 	store, err := makeStore(c)

@@ -22,6 +22,7 @@ const (
 	exitDamaged     = 65  // a backup is damaged, cut, or not for this key
 	exitNotFound    = 66  // no such backup
 	exitRefused     = 73  // refused in order not to lose data
+	exitPartial     = 74  // a backup was made, but not in every place
 	exitAgain       = 75  // another run holds the lock, or the agent was told to end after its run
 	exitOrigin      = 77  // a backup's origin is not proved
 	exitConfig      = 78  // the configuration is wrong or incomplete
@@ -40,6 +41,11 @@ type refusedError struct{ error }
 
 func (e *refusedError) Unwrap() error { return e.error }
 
+// partialError says that a backup which an agent made is not in every place.
+type partialError struct{ error }
+
+func (e *partialError) Unwrap() error { return e.error }
+
 // exitStatus is the one table from errors to exit statuses.
 func exitStatus(err error) int {
 	for _, row := range []struct {
@@ -47,6 +53,8 @@ func exitStatus(err error) int {
 		status int
 	}{
 		{is(errInterrupted), exitInterrupted},
+		{as[*pipeline.PartialError], exitPartial},
+		{as[*partialError], exitPartial},
 		{as[*usageError], exitUsage},
 		{as[*config.Error], exitConfig},
 		{as[*refusedError], exitRefused},

@@ -15,6 +15,7 @@ func exitMeanings() []exitMeaning {
 		{exitDamaged, "a backup is damaged, cut, or not for this key"},
 		{exitNotFound, "no such backup"},
 		{exitRefused, "refused, in order not to lose data"},
+		{exitPartial, "a backup was made and proved, but not in every place"},
 		{exitAgain, "another run of this instance holds the lock; or an agent that was told to end after its run"},
 		{exitOrigin, "a backup's origin is not proved"},
 		{exitConfig, "the configuration is wrong or incomplete"},

@@ -74,6 +74,9 @@ func (w *wizard) makeStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(c.Places) > 1 {
+		return fmt.Errorf("init sets up one place: give the first, and add the others to %s.env afterwards; dbacked check looks at each", w.draft.name)
+	}
 	if c.Storage.Scheme != config.SchemeFile {
 		for _, f := range checkStorage(ctx, c) {
 			if f.Level == dumper.Fail {

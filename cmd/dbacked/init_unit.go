@@ -27,7 +27,7 @@ func (w *wizard) dropInPaths(name string) []string {
 // dropIns are the texts of the drop-ins by their names, "" for one that is not
 // needed.
 func dropIns(c *config.Config) map[string]string {
-	return map[string]string{"storage.conf": storageDropIn(c), "paths.conf": pathsDropIn(c)}
+	return map[string]string{"storage.conf": storageDropIns(c), "paths.conf": pathsDropIn(c)}
 }
 
 // storageDropIn lets the service write to a storage that is not the state
@@ -54,6 +54,27 @@ ReadWritePaths=%s
 `, dropInMark, c.Instance, unitWord(path), unitWord("-"+path))
 	if hiddenFromService(path) {
 		text += "# The sandbox hides what is around it.\n" + openHome(path) + "BindPaths=" + unitWord("-"+path) + "\n"
+	}
+	return text
+}
+
+// storageDropIns is storageDropIn for all places. Only the first must be there: the
+// service runs without the others, and says so.
+func storageDropIns(c *config.Config) string {
+	text := storageDropIn(c)
+	for i, s := range c.Places {
+		if i == 0 {
+			continue
+		}
+		one := storageDropIn(c.At(s))
+		_, service, found := strings.Cut(one, "[Service]\n")
+		switch {
+		case !found:
+		case text == "":
+			text = fmt.Sprintf("%s: the backups of %s lie outside the state folder.\n\n[Service]\n%s", dropInMark, c.Instance, service)
+		default:
+			text += service
+		}
 	}
 	return text
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -19,6 +22,7 @@ type listCommand struct {
 	config.CommonFlags
 	config.StorageFlags
 	config.TrustFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -33,7 +37,10 @@ func (l *listCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	entries, err := a.entries(ctx, c)
+	if c, err = c.From(l.From); err != nil {
+		return err
+	}
+	entries, err := a.entriesIn(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -41,10 +48,48 @@ func (l *listCommand) Run(ctx context.Context, a *app) error {
 		return writeJSON(a.out, entries)
 	}
 	if len(entries) == 0 {
-		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Storage, c.Instance)
+		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Places, c.Instance)
 		return nil
 	}
 	return writeTable(a.out, entries)
+}
+
+// placed is a backup and where it is, which is said of several places.
+type placed struct {
+	catalog.Entry
+	places []string
+}
+
+// entriesIn lists the backups in all places that answer, the newest first. One
+// whose origin is proved in one place and not in another is there twice.
+func (a *app) entriesIn(ctx context.Context, c *config.Config) ([]placed, error) {
+	var all []placed
+	var failed error
+	for _, s := range c.Places {
+		entries, err := a.entries(ctx, c.At(s))
+		if err != nil && len(c.Places) == 1 {
+			return nil, err
+		}
+		if err != nil {
+			a.warn(fmt.Sprintf("%s does not answer: %v", s, err))
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", s, err))
+			continue
+		}
+		for _, e := range entries {
+			i := slices.IndexFunc(all, func(p placed) bool { return p.ID == e.ID && (p.Proof == nil) == (e.Proof == nil) })
+			if i < 0 {
+				i, all = len(all), append(all, placed{Entry: e})
+			}
+			if len(c.Places) > 1 {
+				all[i].places = append(all[i].places, s.String())
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b placed) int { return strings.Compare(b.ID[:min(len(b.ID), 16)], a.ID[:min(len(a.ID), 16)]) })
+	if len(all) > 0 {
+		return all, nil // what was not seen was said
+	}
+	return nil, failed
 }
 
 // entries lists the backups of an instance, the newest first.
@@ -64,15 +109,16 @@ func (a *app) entries(ctx context.Context, c *config.Config) ([]catalog.Entry, e
 // listed is a backup as --json prints it.
 type listed struct {
 	ID       string            `json:"id"`
-	Proved   bool              `json:"proved"`          // whether the origin is proved
-	Error    string            `json:"error,omitempty"` // why it is not, or why the manifest cannot be read
+	Proved   bool              `json:"proved"`           // whether the origin is proved
+	Error    string            `json:"error,omitempty"`  // why it is not, or why the manifest cannot be read
+	Places   []string          `json:"places,omitempty"` // of several, those that hold it
 	Manifest *catalog.Manifest `json:"manifest,omitempty"`
 }
 
-func writeJSON(w io.Writer, entries []catalog.Entry) error {
+func writeJSON(w io.Writer, entries []placed) error {
 	enc := json.NewEncoder(w)
 	for _, e := range entries {
-		row := listed{ID: e.ID, Proved: e.Proof == nil, Manifest: e.Manifest}
+		row := listed{ID: e.ID, Proved: e.Proof == nil, Places: e.places, Manifest: e.Manifest}
 		if e.Proof != nil {
 			row.Error = e.Proof.Error()
 		}
@@ -83,17 +129,27 @@ func writeJSON(w io.Writer, entries []catalog.Entry) error {
 	return nil
 }
 
-func writeTable(w io.Writer, entries []catalog.Entry) error {
+func writeTable(w io.Writer, entries []placed) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "BACKUP\tSTARTED\tAGE\tDATABASE\tDUMP\tSTORED\tORIGIN")
+	where := func(places []string) string {
+		if len(places) == 0 {
+			return ""
+		}
+		return "\t" + strings.Join(places, ",")
+	}
+	head := "BACKUP\tSTARTED\tAGE\tDATABASE\tDUMP\tSTORED\tORIGIN"
+	if len(entries) > 0 && len(entries[0].places) > 0 {
+		head += "\tIN"
+	}
+	fmt.Fprintln(t, head)
 	for _, e := range entries {
 		if e.Manifest == nil {
-			fmt.Fprintf(t, "%s\t?\t?\t?\t?\t?\t%v\n", e.ID, e.Proof)
+			fmt.Fprintf(t, "%s\t?\t?\t?\t?\t?\t%v%s\n", e.ID, e.Proof, where(e.places))
 			continue
 		}
 		plain, stored := totals(e.Manifest)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s %s\t%s\t%s\t%s\n", e.ID, e.Manifest.Started.Local().Format(time.DateTime),
-			age(e.Manifest.Started), e.Manifest.Engine, printable(e.Manifest.Database), size(plain), size(stored), origin(e))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s %s\t%s\t%s\t%s%s\n", e.ID, e.Manifest.Started.Local().Format(time.DateTime),
+			age(e.Manifest.Started), e.Manifest.Engine, printable(e.Manifest.Database), size(plain), size(stored), origin(e.Entry), where(e.places))
 	}
 	return t.Flush()
 }

@@ -20,6 +20,7 @@ type pruneCommand struct {
 	config.StorageFlags
 	config.TrustFlags
 	config.KeepFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -39,28 +40,36 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(c)
+	from, err := c.From(p.From)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = store.Close() }()
 	var lease *locker.Lease
 	if !p.DryRun { // from before the backups are looked at, so that they stay as they are seen
-		var locks locker.Locker
-		locks, lease = lock(c, store, a.logger())
-		locked, release, err := locks.Acquire(ctx)
-		if err != nil {
+		var locked context.Context
+		var release func()
+		if locked, release, lease, err = a.lockFor(ctx, c); err != nil {
 			return err
 		}
 		defer release()
 		ctx = locked
 	}
+	return a.inEach(ctx, from, func(one *config.Config) error { return p.in(ctx, a, one, leaseIn(c, one, lease), placeName(from, one)) })
+}
+
+// in prunes one place.
+func (p *pruneCommand) in(ctx context.Context, a *app, c *config.Config, lease *locker.Lease, place string) error {
+	store, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
 	plan, done, failed := p.prune(ctx, c, store)
 	if len(plan.Decisions) == 0 && failed == nil {
 		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Storage, c.Instance)
 		return nil
 	}
-	rows := p.rows(plan, done)
+	rows := p.rows(plan, done, place)
 	if err := p.print(a, rows, c.Retention.Zone); err != nil {
 		return err
 	}

@@ -13,7 +13,8 @@ import (
 // prunedRow is a backup as --json prints it.
 type prunedRow struct {
 	ID     string    `json:"id"`
-	Date   time.Time `json:"date"` // the storage's
+	Place  string    `json:"storage,omitempty"` // of several places, the one it is in
+	Date   time.Time `json:"date"`              // the storage's
 	Stored int64     `json:"storedBytes"`
 	Action string    `json:"action"`          // of the plan: "keep", "remove" or "alert"
 	Result string    `json:"result"`          // what became of it; in a dry run the action
@@ -23,7 +24,7 @@ type prunedRow struct {
 }
 
 // rows joins the plan with what was done of it.
-func (p *pruneCommand) rows(plan catalog.Pruning, done []catalog.Pruned) []prunedRow {
+func (p *pruneCommand) rows(plan catalog.Pruning, done []catalog.Pruned, place string) []prunedRow {
 	results := map[string]catalog.Pruned{}
 	for _, d := range done {
 		results[d.ID] = d
@@ -31,7 +32,7 @@ func (p *pruneCommand) rows(plan catalog.Pruning, done []catalog.Pruned) []prune
 	var rows []prunedRow
 	for _, d := range plan.Decisions {
 		row := prunedRow{
-			ID: d.ID, Date: d.Date.UTC(), Stored: d.Stored, Action: string(d.Action), Result: string(d.Action), Rules: d.Rules, Reason: d.Reason,
+			ID: d.ID, Place: place, Date: d.Date.UTC(), Stored: d.Stored, Action: string(d.Action), Result: string(d.Action), Rules: d.Rules, Reason: d.Reason,
 		}
 		if !p.DryRun {
 			row.Result = outcome(d, results)

@@ -17,6 +17,7 @@ type removeCommand struct {
 	config.CommonFlags
 	config.StorageFlags
 	config.TrustFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -30,33 +31,48 @@ func (r *removeCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	entries, err := a.entries(ctx, c)
+	from, err := c.From(r.From)
 	if err != nil {
 		return err
 	}
-	e, err := pick(entries, r.Backup, c)
+	entries, err := a.entriesIn(ctx, from)
+	if err != nil {
+		return err
+	}
+	e, err := pick(plainEntries(entries), r.Backup, from)
 	if err != nil {
 		return err
 	}
 	if err := r.confirm(ctx, a, e, len(entries) == 1); err != nil {
 		return err
 	}
-	store, err := openStore(c)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
-	lock, _ := lock(c, store, a.logger())
-	ctx, release, err := lock.Acquire(ctx)
+	ctx, release, _, err := a.lockFor(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := catalog.Remove(ctx, store, c.Instance, e.ID); err != nil {
-		return err
+	return a.inEach(ctx, from, func(one *config.Config) error {
+		store, err := openStore(one)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = store.Close() }()
+		if err := catalog.Remove(ctx, store, one.Instance, e.ID); err != nil {
+			return err
+		}
+		a.say("removed backup %s of %s", e.ID, one.Instance)
+		return nil
+	})
+}
+
+// plainEntries are backups, each once, wherever they are.
+func plainEntries(all []placed) (entries []catalog.Entry) {
+	for _, p := range all {
+		if len(entries) == 0 || entries[len(entries)-1].ID != p.ID {
+			entries = append(entries, p.Entry)
+		}
 	}
-	a.say("removed backup %s of %s", e.ID, c.Instance)
-	return nil
+	return entries
 }
 
 func (r *removeCommand) confirm(ctx context.Context, a *app, e catalog.Entry, last bool) error {

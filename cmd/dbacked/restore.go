@@ -37,6 +37,7 @@ type restoreCommand struct {
 	config.OpenFlags
 	config.TrustFlags
 	config.TimeoutFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -48,6 +49,7 @@ Examples:
   dbacked restore shop --private-key-path private.pem
   sudo dbacked restore shop --run-as postgres --create --private-key-path private.pem
   dbacked restore shop 20261122T215643Z-7f3c2a --db-name shop_copy --create
+  dbacked restore shop --from s3 --private-key-path private.pem
   dbacked restore shop --last-backup --raw-output -y > shop.dump
   dbacked restore --raw-input --db-type pg --db-username postgres --db-name shop --private-key-path private.pem --accept-unproved-origin < 0001.dbacked`
 }
@@ -88,9 +90,22 @@ func (r *restoreCommand) need() config.Need {
 
 // fromStore restores a backup that lies in the storage.
 func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config) error {
-	e, err := r.choose(ctx, a, c)
+	c, err := c.From(r.From)
 	if err != nil {
 		return err
+	}
+	var e catalog.Entry
+	all := c
+	c, err = a.answering(ctx, all, func(one *config.Config) error {
+		e, err = r.choose(ctx, a, one, len(all.Places) == 1)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(all.Places) > 1 {
+		a.say("from %s", c.Storage)
+		a.warnIfBehind(ctx, all, e, r.Backup == "")
 	}
 	if err := r.proveOrigin(a, e); err != nil {
 		return err
@@ -139,12 +154,14 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 }
 
 // choose finds the backup to restore.
-func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config) (catalog.Entry, error) {
+func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, warn bool) (catalog.Entry, error) {
 	entries, err := a.entries(ctx, c)
 	if err != nil {
 		return catalog.Entry{}, err
 	}
-	a.warnIfOlder(c, entries)
+	if warn {
+		a.warnIfOlder(c, entries)
+	}
 	ask := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1
 	if ask {
 		return a.pickFrom(ctx, entries)
@@ -154,6 +171,23 @@ func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config) (
 		err = e.Proof
 	}
 	return e, err
+}
+
+// warnIfBehind is warnIfOlder for several places, and says when the newest backup
+// was asked for and another place has a newer one than the first that answered.
+func (a *app) warnIfBehind(ctx context.Context, c *config.Config, e catalog.Entry, newest bool) {
+	var all []catalog.Entry
+	for _, s := range c.Places {
+		entries, err := a.entries(ctx, c.At(s))
+		if err != nil || len(entries) == 0 { // it is asked out of caution only
+			continue
+		}
+		all = append(all, entries...)
+		if newest && entries[0].ID[:len("20261122T215643Z")] > e.ID[:len("20261122T215643Z")] {
+			a.warn(fmt.Sprintf("%s has a newer backup, %s: --from %s restores that", s, entries[0].ID, s))
+		}
+	}
+	a.warnIfOlder(c, all)
 }
 
 // warnIfOlder says when this host has seen a newer backup than there is now:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type verifyCommand struct {
 	config.StorageFlags
 	config.OpenFlags
 	config.TrustFlags
+	fromFlags
 }
 
 // Help shows examples.
@@ -43,6 +45,20 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if c, err = c.From(v.From); err != nil {
+		return err
+	}
+	var key *rsa.PrivateKey
+	if c.Keys.PrivateKey.IsSet() && !v.Listed {
+		if key, err = a.privateKey(ctx, c); err != nil {
+			return err
+		}
+	}
+	return a.inEach(ctx, c, func(one *config.Config) error { return v.in(ctx, a, one, key, placeName(c, one)) })
+}
+
+// in verifies what one place holds.
+func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *rsa.PrivateKey, place string) error {
 	chosen, err := v.choose(ctx, a, c)
 	if err != nil {
 		return err
@@ -52,15 +68,10 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	run := &pipeline.Verify{Store: store}
-	if c.Keys.PrivateKey.IsSet() && !v.Listed {
-		if run.Key, err = a.privateKey(ctx, c); err != nil {
-			return err
-		}
-	}
+	run := &pipeline.Verify{Store: store, Key: key}
 	var failed error
 	for _, e := range chosen {
-		if err := v.one(ctx, a, run, e); err != nil {
+		if err := v.one(ctx, a, run, e, place); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
@@ -85,6 +96,7 @@ func (v *verifyCommand) choose(ctx context.Context, a *app, c *config.Config) ([
 // verified is the result of one backup, as --json prints it.
 type verified struct {
 	ID     string         `json:"id"`
+	Place  string         `json:"storage,omitempty"` // of several places, the one it was read from
 	OK     bool           `json:"ok"`
 	Opened bool           `json:"opened"`           // decrypted and decompressed, not only compared
 	Listed bool           `json:"listed,omitempty"` // only sizes were compared, nothing was read
@@ -102,7 +114,7 @@ type verifiedFile struct {
 
 // one verifies a backup and prints what was found; its error says that the
 // backup is not good.
-func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e catalog.Entry) error {
+func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e catalog.Entry, place string) error {
 	run.Progress = new(pipeline.Progress)
 	var files []pipeline.Checked
 	bad := e.Proof
@@ -119,7 +131,7 @@ func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e
 			return err
 		}
 	}
-	result := verified{ID: e.ID, Listed: v.Listed, Opened: run.Key != nil, Proved: e.Proof == nil}
+	result := verified{ID: e.ID, Place: place, Listed: v.Listed, Opened: run.Key != nil, Proved: e.Proof == nil}
 	if e.Proof != nil {
 		result.Origin = e.Proof.Error()
 	}

@@ -55,8 +55,9 @@ type Notifier interface {
 
 // Store is where the backups lie.
 type Store interface {
-	// History returns the newest proved backups, the newest first, at most n.
-	History(ctx context.Context, n int) ([]Backup, error)
+	// History returns the newest proved backups, at most n. Of several places it
+	// fails only if none can be read.
+	History(ctx context.Context, n int) (History, error)
 }
 
 // Options is what an agent needs. All fields must be set unless they say
@@ -71,13 +72,14 @@ type Options struct {
 	RandomDelay time.Duration
 
 	Store Store
-	// Backup makes one backup, under the lock, and counts in progress. Its error
-	// is a *pipeline.StageError.
-	Backup func(ctx context.Context, progress *pipeline.Progress) (Backup, error)
-	// After follows each proved backup: what is too old is removed. Its error is
-	// an alert, and no failure of the backup; it lasts until After succeeds. May
-	// be nil.
-	After func(ctx context.Context) error
+	// Backup makes one backup, for one of the Reasons, under the lock, and counts
+	// in progress. Its error is a *pipeline.StageError, or, with a backup, a
+	// *pipeline.PartialError.
+	Backup func(ctx context.Context, reason string, progress *pipeline.Progress) (Backup, error)
+	// After follows each proved backup: what is too old is removed, of several
+	// places in those that hold it. Its error is an alert, and no failure of the
+	// backup; it lasts until After succeeds. May be nil.
+	After func(ctx context.Context, made Backup) error
 	// Held says that an error means that another run holds the lock.
 	Held func(error) bool
 	// StageLimit is how long a stage may show no progress.
@@ -186,24 +188,21 @@ func (a *Agent) newest(ctx context.Context) (time.Time, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.state.read(history)
-	newest, ok := a.state.newest(time.Now())
-	if !ok {
-		return time.Time{}, nil
-	}
-	return newest.Started, nil
+	began, _ := a.state.furthest(time.Now())
+	return began, nil
 }
 
 // read asks the store what it holds. A file system that hangs cannot be called
 // back: then the agent goes on without the answer, and asks again only after it.
-func (a *Agent) read(ctx context.Context) ([]Backup, error) {
+func (a *Agent) read(ctx context.Context) (History, error) {
 	type answer struct {
-		history []Backup
+		history History
 		err     error
 	}
 	select {
 	case a.reading <- struct{}{}:
 	default:
-		return nil, errors.New("the storage has not answered the last question yet: is its file system alive?")
+		return History{}, errors.New("the storage has not answered the last question yet: is its file system alive?")
 	}
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
@@ -218,9 +217,9 @@ func (a *Agent) read(ctx context.Context) ([]Backup, error) {
 		return r.history, r.err
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil, fmt.Errorf("no answer within %s: is its file system alive?", readLimit)
+			return History{}, fmt.Errorf("no answer within %s: is its file system alive?", readLimit)
 		}
-		return nil, context.Cause(ctx)
+		return History{}, context.Cause(ctx)
 	}
 }
 

@@ -32,6 +32,7 @@ type world struct {
 
 	mu       sync.Mutex
 	stored   []Backup
+	places   []PlaceHistory
 	away     error
 	hang     chan struct{} // if set, the store answers when it is closed
 	asked    int
@@ -41,7 +42,7 @@ type world struct {
 	alive    int
 }
 
-func (w *world) History(context.Context, int) ([]Backup, error) {
+func (w *world) History(context.Context, int) (History, error) {
 	w.mu.Lock()
 	hang := w.hang
 	w.asked++
@@ -51,7 +52,7 @@ func (w *world) History(context.Context, int) ([]Backup, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.stored, w.away
+	return History{Backups: w.stored, Places: w.places}, w.away
 }
 
 func (w *world) Status(text string) {
@@ -81,7 +82,7 @@ func (w *world) set(change func()) {
 }
 
 // make is the Backup of the agent's options.
-func (w *world) make(ctx context.Context, p *pipeline.Progress) (Backup, error) {
+func (w *world) make(ctx context.Context, _ string, p *pipeline.Progress) (Backup, error) {
 	w.mu.Lock()
 	work := w.backup
 	w.mu.Unlock()
@@ -370,7 +371,7 @@ func TestAfter(t *testing.T) {
 		var calls int
 		trouble := errors.New("a backup is from the future")
 		w := live(t, &world{backup: failed("dump", "down")}, func(o *Options) {
-			o.After = func(context.Context) error { calls++; return trouble }
+			o.After = func(context.Context, Backup) error { calls++; return trouble }
 		})
 		if calls != 0 {
 			t.Error("called after a failed backup")

@@ -12,6 +12,8 @@ const overdueGrace = 15 * time.Minute
 // when all is well.
 func (s *state) problem(o *Options, now time.Time) string {
 	switch {
+	case s.failure != "" && s.partial:
+		return "the last backup is partial: " + s.failure
 	case s.failure != "":
 		return "the last backup failed: " + s.failure
 	case s.away != "":
@@ -21,14 +23,23 @@ func (s *state) problem(o *Options, now time.Time) string {
 	case !s.known:
 		return "the backups in " + o.Storage + " have not been read yet"
 	}
-	backup, ok := s.newest(now)
-	if !ok {
+	if _, ok := s.newest(now); !ok {
 		return "there is no backup yet"
 	}
-	newest := backup.Started
+	if away := s.placesAway(); away != "" {
+		return away
+	}
+	newest, place := s.furthest(now)
+	in := ""
+	if place != "" {
+		in = " in " + place
+	}
 	due := o.Schedule.Latest(now.Add(-o.RandomDelay - overdueGrace))
 	if due.IsZero() || !newest.Before(due) || s.running != nil {
 		return ""
 	}
-	return fmt.Sprintf("the newest backup is of %s, and one was due at %s", newest.Local().Format(time.DateTime), due.Local().Format(time.DateTime))
+	if newest.IsZero() {
+		return "there is no backup" + in + " yet"
+	}
+	return fmt.Sprintf("the newest backup%s is of %s, and one was due at %s", in, newest.Local().Format(time.DateTime), due.Local().Format(time.DateTime))
 }

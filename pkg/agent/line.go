@@ -49,6 +49,9 @@ func last(s Status) string {
 	}
 	r := s.Runs[0]
 	at := r.Started.Local().Format("15:04")
+	if r.Partial {
+		return fmt.Sprintf("; last %s, %s, partial: %s", at, size(r.PlainBytes), oneLine(r.Error))
+	}
 	if r.Error != "" {
 		return fmt.Sprintf("; last %s, failed: %s", at, oneLine(r.Error))
 	}

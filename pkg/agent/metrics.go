@@ -50,6 +50,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	e.gauge("dbacked_healthy", "Whether the newest proved backup is as it should be.", flag(s.Healthy))
 	e.counter("dbacked_attempts_total", "Runs that began since the agent started.", s.Attempts)
 	e.counter("dbacked_backups_total", "Proved backups since the agent started.", s.Successes)
+	e.counter("dbacked_partial_total", "Backups since the agent started that were proved, but not in every place.", s.Partials)
 	e.counter("dbacked_lock_waits_total", "Runs given up since another one held the lock.", s.LockWaits)
 	e.failures(s)
 	e.running(s)
@@ -60,6 +61,12 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		e.gauge("dbacked_last_attempt_timestamp_seconds", "When the last run began.", seconds(attempt))
 	}
 	e.newest(s)
+	for _, p := range s.Places {
+		e.gauge("dbacked_place_healthy", "Whether one of several places could be read.", flag(p.Error == ""), "place", p.Storage)
+		if p.Newest != nil {
+			e.gauge("dbacked_place_last_success_timestamp_seconds", "When the newest proved backup began that this place holds.", seconds(p.Newest.Started), "place", p.Storage)
+		}
+	}
 }
 
 type emitter struct {

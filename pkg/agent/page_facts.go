@@ -38,6 +38,10 @@ func why(reason string) string {
 
 func (v *view) row(r Run) row {
 	out := row{Run: r, At: v.at(r.Started), Took: span(r.Finished.Sub(r.Started)), Plain: size(r.PlainBytes), Stored: size(r.StoredBytes), Mark: "good", Verdict: r.Backup}
+	if r.Partial {
+		out.Mark, out.Verdict, out.Error = "bad", r.Backup+", partial", strings.TrimSpace(r.Error)
+		return out
+	}
 	if r.Error != "" {
 		out.Plain, out.Stored = "–", "–"
 		out.Mark, out.Verdict = "bad", "failed in "+r.Stage
@@ -51,6 +55,18 @@ func (v *view) row(r Run) row {
 
 func (v *view) details() []fact {
 	out := []fact{{"Schedule", v.Schedule, v.Timezone}, {"Storage", v.Storage, ""}}
+	for i, p := range v.Places {
+		one := fact{fmt.Sprintf("Place %d", i+1), p.Storage, "no backup yet"}
+		if p.Newest != nil {
+			one.Note = "newest " + v.at(p.Newest.Started)
+		}
+		if p.Error != "" {
+			one.Note = p.Error
+		}
+		if out = append(out, one); i == 0 {
+			out = append(out[:1], one) // instead of all in one line
+		}
+	}
 	if b := v.Newest; b != nil {
 		out = append(out, fact{"Database", b.Database, ""}, fact{"Server", b.Engine, b.ServerVersion}, fact{"Dump program", b.ToolVersion, ""})
 	}

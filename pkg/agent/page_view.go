@@ -117,6 +117,8 @@ func (v *view) headline() (title, line string) {
 // trouble names in a few words what the problem tells at length.
 func (v *view) trouble() string {
 	switch {
+	case len(v.Runs) > 0 && v.Runs[0].Partial:
+		return "The last backup is not in every place"
 	case len(v.Runs) > 0 && v.Runs[0].Error != "":
 		return "The last backup failed"
 	case v.State == StateRetrying:

@@ -24,23 +24,26 @@ func (a *Agent) run(ctx context.Context, reason string) error {
 	a.options.Log.Info("backup started", zap.String("event", "backup-started"), zap.String("reason", reason))
 	a.ping(ctx, pingStart)
 
-	backup, err := a.supervised(ctx, r)
+	backup, err := a.supervised(ctx, reason, r)
 	result := Run{
 		Number: r.number, Reason: reason, Started: started.UTC(), Finished: time.Now().UTC(),
 		Backup: backup.ID, PlainBytes: backup.PlainBytes, StoredBytes: backup.StoredBytes,
 	}
-	if err != nil {
+	if result.Places, result.Partial = runPlaces(backup, err); err != nil {
 		result.Stage, result.Error = stageOf(err), err.Error()
 	}
+	if result.Partial {
+		result.Stage = ""
+	}
 	a.ended(ctx, result, backup, err)
-	if err == nil {
-		a.after(ctx)
+	if err == nil || result.Partial {
+		a.after(ctx, backup)
 	}
 	return err
 }
 
 // supervised makes the backup, and ends it when a stage is stuck.
-func (a *Agent) supervised(ctx context.Context, r *running) (Backup, error) {
+func (a *Agent) supervised(ctx context.Context, reason string, r *running) (Backup, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	watching := make(chan struct{})
@@ -48,7 +51,7 @@ func (a *Agent) supervised(ctx context.Context, r *running) (Backup, error) {
 		defer close(watching)
 		a.supervise(ctx, r, stop)
 	}()
-	backup, err := a.options.Backup(ctx, r.progress)
+	backup, err := a.options.Backup(ctx, reason, r.progress)
 	stop(nil)
 	<-watching
 	return backup, err
@@ -79,7 +82,7 @@ func (a *Agent) supervise(ctx context.Context, r *running, stop context.CancelCa
 // ended remembers a run and tells the world.
 func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 	held := err != nil && a.options.Held(err)
-	stopped := err != nil && ctx.Err() != nil
+	stopped := err != nil && ctx.Err() != nil && !r.Partial
 	a.mu.Lock()
 	a.state.turned = time.Now()
 	if stopped {
@@ -87,7 +90,7 @@ func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 	} else {
 		a.state.end(r, held)
 	}
-	if err == nil {
+	if err == nil || r.Partial {
 		a.state.history = append([]Backup{backup}, a.state.history...)
 	}
 	a.mu.Unlock()
@@ -103,11 +106,11 @@ func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 }
 
 // after does what follows a proved backup.
-func (a *Agent) after(ctx context.Context) {
+func (a *Agent) after(ctx context.Context, made Backup) {
 	if a.options.After == nil {
 		return
 	}
-	err := a.options.After(ctx)
+	err := a.options.After(ctx, made)
 	if ctx.Err() != nil {
 		return // the next backup's turn
 	}
@@ -130,6 +133,8 @@ func (a *Agent) log(r Run, err error, held, stopped bool) {
 		log.Info(fmt.Sprintf("backup proved: %s of dump, %s stored", size(r.PlainBytes), size(r.StoredBytes)),
 			zap.String("event", "backup-proved"), zap.String("backup", r.Backup), took,
 			zap.Int64("plain_bytes", r.PlainBytes), zap.Int64("stored_bytes", r.StoredBytes))
+	case r.Partial:
+		log.Error("backup partial: it is good, but not in every place", zap.String("event", "backup-partial"), zap.String("backup", r.Backup), took, zap.Error(err))
 	case stopped:
 		log.Warn("backup ended, since the agent is stopping; nothing of it stays", zap.String("event", "backup-cancelled"), zap.String("stage", r.Stage), took)
 	case held:

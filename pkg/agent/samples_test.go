@@ -53,6 +53,8 @@ func samples() map[string]Status {
 	s.Healthy, s.Problem = false, "the newest backup is of 2026-11-21 02:00:11, and one was due at 2026-11-24 02:00:00"
 	all["overdue"] = s
 
+	all["partial"] = samplePartial(idle)
+
 	s = idle
 	s.State, s.Next = StateStopping, nil
 	all["stopping"] = s
@@ -94,6 +96,22 @@ func sampleIdle() Status {
 		ID: newest.Backup, Started: newest.Started, Finished: newest.Finished, Engine: "postgresql", ServerVersion: "15.18 (Debian 15.18-0+deb12u1)",
 		ToolVersion: "pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", Database: "shop", PlainBytes: newest.PlainBytes, StoredBytes: newest.StoredBytes,
 	}
+	return s
+}
+
+// samplePartial has a last backup that is in one of two places alone.
+func samplePartial(s Status) Status {
+	const folder, bucket, why = "file:///var/lib/dbacked", "s3://backups/shop", "write part 3 of s3://backups/shop/0001.dbacked: connection refused (tried 8 times)"
+	s.Runs = slices.Clone(s.Runs)
+	r := &s.Runs[0]
+	r.Partial, r.Error = true, "backup "+r.Backup+" is in "+folder+", but not in every place; "+bucket+": "+why
+	r.Places = []RunPlace{{Storage: folder}, {Storage: bucket, Error: why}}
+	newest, older := *s.Newest, *s.Newest
+	newest.Places = []string{folder}
+	older.Started = older.Started.Add(-24 * time.Hour)
+	s.Newest, s.Storage = &newest, folder+","+bucket
+	s.Places = []Place{{Storage: folder, Newest: &newest}, {Storage: bucket, Newest: &older, Error: "connection refused"}}
+	s.State, s.Healthy, s.Problem, s.Reason, s.Partials = StateRetrying, false, "the last backup is partial: "+r.Error, ReasonRetry, 1
 	return s
 }
 

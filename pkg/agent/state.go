@@ -20,6 +20,7 @@ type state struct {
 
 	known   bool // the store was read at least once
 	history []Backup
+	places  []PlaceHistory
 	away    string // why the store could not be read
 
 	next    time.Time
@@ -30,11 +31,12 @@ type state struct {
 	ended   string // how the last run ended: its error, empty after a good one
 	alert   string // why what follows a backup was not done
 	failure string // why the last run that had the lock failed; empty after a good one
+	partial bool   // and that it did so in some places only
 
 	draining, stopping bool
 
-	attempts, successes, lockWaits uint64
-	failures                       map[string]uint64
+	attempts, successes, partials, lockWaits uint64
+	failures                                 map[string]uint64
 }
 
 // running is the run at hand.
@@ -51,8 +53,8 @@ func newState(now time.Time, pid int) state {
 }
 
 // read takes what the store holds.
-func (s *state) read(history []Backup) {
-	s.known, s.history = true, history
+func (s *state) read(h History) {
+	s.known, s.history, s.places = true, h.Backups, h.Places
 }
 
 // plan takes when the next run is meant to be.
@@ -60,23 +62,15 @@ func (s *state) plan(p scheduler.Plan) {
 	s.next, s.reason = p.At, string(p.Reason)
 	s.away = ""
 	if p.Err == nil { // also when another host made the backup that failed here
-		s.failure = ""
+		s.failure, s.partial = "", false
 	}
 	if p.Err != nil && p.Err.Error() != s.ended {
 		s.away = p.Err.Error()
 	}
 }
 
-// newest is the newest backup whose time can be believed: a clock that was wrong
-// once must not end the backups until it is right.
-func (s *state) newest(now time.Time) (Backup, bool) {
-	for _, b := range s.history {
-		if !b.Started.After(now.Add(skew)) {
-			return b, true
-		}
-	}
-	return Backup{}, false
-}
+// newest is the newest backup in any place.
+func (s *state) newest(now time.Time) (Backup, bool) { return newest(s.history, now) }
 
 // begin counts a new run.
 func (s *state) begin(reason string, progress *pipeline.Progress, now time.Time) *running {
@@ -96,12 +90,15 @@ func (s *state) end(r Run, held bool) {
 	switch {
 	case r.Error == "":
 		s.successes++
-		s.failure = ""
+		s.failure, s.partial = "", false
+	case r.Partial:
+		s.partials++
+		s.failure, s.partial = r.Error, true
 	case held: // the other run makes the backup
 		s.lockWaits++
 	default:
 		s.failures[r.Stage]++
-		s.failure = r.Error
+		s.failure, s.partial = r.Error, false
 	}
 }
 
@@ -114,8 +111,9 @@ func (a *Agent) Status() Status {
 	out := Status{
 		Version: StatusVersion, Instance: o.Instance, AgentVersion: o.Version, PID: s.pid, Since: s.since.UTC(),
 		State: s.name(), Storage: o.Storage, Schedule: o.Schedule.String(), Timezone: o.Timezone,
-		Runs: s.lastRuns(), Attempts: s.attempts, Successes: s.successes, LockWaits: s.lockWaits, Failures: maps.Clone(s.failures),
+		Runs: s.lastRuns(), Attempts: s.attempts, Successes: s.successes, LockWaits: s.lockWaits, Partials: s.partials, Failures: maps.Clone(s.failures),
 	}
+	out.Places = s.statusPlaces(now)
 	out.Problem = s.problem(o, now)
 	out.Healthy = out.Problem == ""
 	if !s.next.IsZero() && !s.draining && !s.stopping {
@@ -160,7 +158,7 @@ func (s *state) lastRuns() []Run {
 		if slices.ContainsFunc(s.runs, func(r Run) bool { return r.Backup == b.ID }) {
 			continue
 		}
-		all = append(all, Run{Started: b.Started, Finished: b.Finished, Backup: b.ID, PlainBytes: b.PlainBytes, StoredBytes: b.StoredBytes})
+		all = append(all, Run{Started: b.Started, Finished: b.Finished, Backup: b.ID, PlainBytes: b.PlainBytes, StoredBytes: b.StoredBytes, Places: holders(b)})
 	}
 	slices.SortStableFunc(all, func(a, b Run) int { return b.Started.Compare(a.Started) })
 	return all[:min(len(all), maxRuns)]

@@ -37,18 +37,20 @@ type Status struct {
 	Healthy bool   `json:"healthy"` // what GET /healthz answers
 	Problem string `json:"problem"` // why it is not healthy; empty when it is
 
-	Storage  string     `json:"storage"`  // URL
+	Storage  string     `json:"storage"`  // URL, or several with commas between
 	Schedule string     `json:"schedule"` // as configured
 	Timezone string     `json:"timezone"`
 	Next     *time.Time `json:"next,omitempty"`   // when the next run is planned
 	Reason   string     `json:"reason,omitempty"` // of the next run: one of the Reason constants
 
 	Newest  *Backup  `json:"newest,omitempty"`  // newest proved backup in the store
+	Places  []Place  `json:"places,omitempty"`  // of a storage that is several, each
 	Running *Running `json:"running,omitempty"` // the run at hand
 	Runs    []Run    `json:"runs"`              // the last runs, newest first, at most 30
 
 	Attempts  uint64            `json:"attempts"`  // runs since the agent started
 	Successes uint64            `json:"successes"` // of them, proved backups
+	Partials  uint64            `json:"partials"`  // of them, proved, but not in every place
 	Failures  map[string]uint64 `json:"failures"`  // of them, failed, by stage
 	LockWaits uint64            `json:"lockWaits"` // of them, given up since another run held the lock
 }
@@ -62,8 +64,16 @@ type Backup struct {
 	ServerVersion string    `json:"serverVersion"`
 	ToolVersion   string    `json:"toolVersion"`
 	Database      string    `json:"database"`
-	PlainBytes    int64     `json:"plainBytes"`  // what the dump programs wrote
-	StoredBytes   int64     `json:"storedBytes"` // what is stored of it
+	PlainBytes    int64     `json:"plainBytes"`       // what the dump programs wrote
+	StoredBytes   int64     `json:"storedBytes"`      // what is stored of it
+	Places        []string  `json:"places,omitempty"` // URLs of those that hold it, of several
+}
+
+// Place is one of several places that backups go to.
+type Place struct {
+	Storage string  `json:"storage"`          // URL
+	Newest  *Backup `json:"newest,omitempty"` // newest proved backup there
+	Error   string  `json:"error,omitempty"`  // why it could not be read
 }
 
 // Running is a run that goes on.
@@ -79,13 +89,21 @@ type Running struct {
 
 // Run is a run that has ended.
 type Run struct {
-	Number      uint64    `json:"number"` // 0 for one of before this agent started
-	Reason      string    `json:"reason,omitempty"`
-	Started     time.Time `json:"started"`
-	Finished    time.Time `json:"finished"`
-	Backup      string    `json:"backup,omitempty"` // id of the proved backup; empty when it failed
-	PlainBytes  int64     `json:"plainBytes"`
-	StoredBytes int64     `json:"storedBytes"`
-	Stage       string    `json:"stage,omitempty"` // in which it failed
-	Error       string    `json:"error,omitempty"` // why it failed
+	Number      uint64     `json:"number"` // 0 for one of before this agent started
+	Reason      string     `json:"reason,omitempty"`
+	Started     time.Time  `json:"started"`
+	Finished    time.Time  `json:"finished"`
+	Backup      string     `json:"backup,omitempty"`  // id of the proved backup; empty when it failed
+	Partial     bool       `json:"partial,omitempty"` // it was proved, but not in every place: error says why
+	PlainBytes  int64      `json:"plainBytes"`
+	StoredBytes int64      `json:"storedBytes"`
+	Stage       string     `json:"stage,omitempty"`  // in which it failed
+	Error       string     `json:"error,omitempty"`  // why it failed
+	Places      []RunPlace `json:"places,omitempty"` // of a run to several places, how it ended in each
+}
+
+// RunPlace is how a run ended in one of several places.
+type RunPlace struct {
+	Storage string `json:"storage"`         // URL
+	Error   string `json:"error,omitempty"` // why the backup is not there
 }

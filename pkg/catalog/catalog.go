@@ -141,6 +141,12 @@ func Remove(ctx context.Context, store storage.Store, instance, id string) error
 	return removeFiles(ctx, store, instance, id)
 }
 
+// Complete returns the ids of the backups that have a manifest, the newest first.
+func Complete(ctx context.Context, store storage.Store, instance string) ([]string, error) {
+	complete, _, err := scan(ctx, store, instance)
+	return complete, err
+}
+
 // Orphans returns the ids of backups that have files and no manifest, the
 // newest first: of runs that were killed, or that go on now.
 func Orphans(ctx context.Context, store storage.Store, instance string) ([]string, error) {

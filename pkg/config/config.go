@@ -57,10 +57,11 @@ type Config struct {
 	StateDirectory  string // absolute; "" when Instance is
 	Database        Database
 	Keys            Keys
-	Storage         Storage
-	Lock            string // LockStorage or LockDatabase
-	Compression     string // zstd, zstd:1 to zstd:19, gzip or none
-	Format          string // FormatV1 or FormatLegacy
+	Storage         Storage // the first of Places, in which the lease is, or the one that At chose
+	Places          Places  // all that backups go to, at least Storage
+	Lock            string  // LockStorage or LockDatabase
+	Compression     string  // zstd, zstd:1 to zstd:19, gzip or none
+	Format          string  // FormatV1 or FormatLegacy
 	Timeouts        Timeouts
 	Trust           []string // verifier keys, "NAME+HASH+KEY"
 	Agent           Agent    // only with NeedSchedule
@@ -146,10 +147,11 @@ type Upload struct {
 
 // String returns the storage as a URL, without secrets.
 func (s Storage) String() string {
+	url := s.Scheme + "://" + s.Path
 	if s.Scheme == SchemeS3 {
-		return strings.TrimSuffix("s3://"+s.Bucket+"/"+s.Prefix, "/")
+		url = strings.TrimSuffix("s3://"+s.Bucket+"/"+s.Prefix, "/")
 	}
-	return s.Scheme + "://" + s.Path
+	return strings.ReplaceAll(url, ",", "%2C")
 }
 
 // Timeouts give every wait an end; all are above zero.

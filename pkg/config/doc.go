@@ -139,7 +139,7 @@
 //	    Memory for parts on their way.
 //	    Default: 16MiB to a folder, 64MiB to S3
 //	--storage, DBACKED_STORAGE
-//	    Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix.
+//	    Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C.
 //	    Default: file:///var/lib/dbacked
 //	--lock, DBACKED_LOCK
 //	    What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder), or database, a lock of the database's server, for services without conditional writes.

@@ -30,6 +30,7 @@ type loader struct {
 	environ   []string
 	inherited map[string]string
 	config    *Config
+	buckets   *S3    // once it was read
 	pgSocket  string // folder of PostgreSQL's local socket, when there is one
 }
 

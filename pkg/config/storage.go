@@ -12,6 +12,32 @@ import (
 
 func (l *loader) resolveStorage() {
 	text, g := l.textOr(varStorage, defaultStorage)
+	for one := range strings.SplitSeq(text, ",") {
+		l.config.Storage = Storage{}
+		l.place(g, strings.Trim(one, blanks))
+		l.config.Places = append(l.config.Places, l.config.Storage)
+	}
+	l.apart(g)
+	l.resolveUpload()
+	l.resolveLock()
+	l.config.Storage = l.config.Places[0]
+}
+
+func (l *loader) resolveLock() {
+	where, g := l.textOr(varLock, LockStorage)
+	if where != LockStorage && where != LockDatabase {
+		l.wrong(varLock, g, "%q keeps no lock: use storage or database", where)
+	}
+	l.config.Lock = where
+	for i := range l.config.Places {
+		if p := &l.config.Places[i]; where == LockDatabase && p.Scheme == SchemeFile {
+			p.S3.OrphanAge = l.long(varOrphanAge) // other machines may write to the folder
+		}
+	}
+}
+
+// place reads one place.
+func (l *loader) place(g given, text string) {
 	if filepath.IsAbs(text) {
 		l.wrong(varStorage, g, "write a folder as a URL: file://%s", oneLine(text))
 		return
@@ -23,7 +49,7 @@ func (l *loader) resolveStorage() {
 	case err != nil:
 		l.wrong(varStorage, g, "it is not a URL: %s", exists)
 	case location.Scheme == "":
-		l.wrong(varStorage, g, "it has no scheme: %s", exists)
+		l.wrong(varStorage, g, "it has no scheme: %s; several are separated by commas, and a comma in a name is written %%2C", exists)
 	case location.Scheme == SchemeS3:
 		l.bucket(g, location)
 	case location.Scheme != SchemeFile:
@@ -37,25 +63,16 @@ func (l *loader) resolveStorage() {
 	default:
 		l.config.Storage = Storage{Scheme: SchemeFile, Path: filepath.Clean(location.Path)}
 	}
-	l.resolveUpload()
-	l.resolveLock()
 }
 
-func (l *loader) resolveLock() {
-	where, g := l.textOr(varLock, LockStorage)
-	if where != LockStorage && where != LockDatabase {
-		l.wrong(varLock, g, "%q keeps no lock: use storage or database", where)
-	}
-	l.config.Lock = where
-	if where == LockDatabase && l.config.Storage.Scheme == SchemeFile {
-		l.config.Storage.S3.OrphanAge = l.long(varOrphanAge) // other machines may write to the folder
-	}
-}
-
+// resolveUpload reads what is the same in all places.
 func (l *loader) resolveUpload() {
-	u := &l.config.Storage.Upload
+	var u Upload
 	u.Rate = l.bytes(varUploadRate, 16<<10)
 	u.Memory = l.bytes(varUploadMemory, 8<<20)
+	for i := range l.config.Places {
+		l.config.Places[i].Upload = u
+	}
 }
 
 // bucket takes s3://BUCKET/PREFIX apart, and reads what belongs to it.
@@ -74,7 +91,15 @@ func (l *loader) bucket(g given, location *url.URL) {
 	l.config.Storage = Storage{Scheme: SchemeS3, Bucket: location.Host, Prefix: prefix, S3: l.s3()}
 }
 
+// s3 reads the settings of buckets, which are those of all of them: once.
 func (l *loader) s3() S3 {
+	if l.buckets == nil {
+		l.buckets = new(l.readS3())
+	}
+	return *l.buckets
+}
+
+func (l *loader) readS3() S3 {
 	var s S3
 	s.Endpoint, _ = l.textOr(varS3Endpoint, "")
 	s.Region, _ = l.textOr(varS3Region, "")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rsa"
 	"io"
+	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -51,7 +53,7 @@ type Stream struct {
 // Backup is what one backup needs. All fields must be set unless they say
 // otherwise.
 type Backup struct {
-	Store    storage.Store
+	Store    storage.Store // or several, a storage.Mirrored
 	Locker   Locker
 	Instance string
 	Signer   *catalog.Signer
@@ -62,6 +64,12 @@ type Backup struct {
 	// alone writes, and what it finds under the lock belongs to no run that lives.
 	Lease     Lease
 	OrphanAge time.Duration
+
+	// First names, of several places, the one that the lock is of, whether it
+	// takes part or not. In the others what is without a manifest, and of which
+	// First knows nothing, is removed only if it is older than OthersAge; 0: 7 days.
+	First     string
+	OthersAge time.Duration
 
 	// Describe fills in what the manifest says of the database. It is called
 	// once, under the lock, before the first dump.
@@ -87,7 +95,9 @@ type Backup struct {
 
 // Run makes one backup. It returns the manifest of a backup that was proved:
 // each dump was complete, each file was sealed and stored whole, and the
-// manifest was written last. On any error nothing of it stays.
+// manifest was written last. On any error nothing of it stays, but for a
+// *PartialError, which comes with the manifest: the Store is several places
+// ([storage.Mirrored]), and some of them hold it.
 func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 	b.Progress.enter(StageLock)
 	ctx, release, err := b.Locker.Acquire(ctx)
@@ -111,11 +121,11 @@ func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 		b.discard(ctx, m)
 		return nil, at(StageCommit, err)
 	}
-	if err := catalog.Commit(ctx, b.Store, m, b.Signer); err != nil {
-		b.revoke(ctx, m)
+	if err := b.commit(ctx, m); err != nil {
+		b.takeBack(ctx, m)
 		return nil, at(StageCommit, err)
 	}
-	return m, nil
+	return m, b.partial(ctx, m)
 }
 
 // mayCommit says whether the run holds its lock yet: one that lost it does not
@@ -132,8 +142,7 @@ func (b *Backup) mayCommit(ctx context.Context) error {
 
 // prepare removes what killed runs left and begins the manifest.
 func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
-	left := Leftovers{Store: b.Store, Instance: b.Instance, Lease: b.Lease, OrphanAge: b.OrphanAge, Log: b.Log}
-	if err := left.Remove(ctx); err != nil {
+	if err := b.clean(ctx); err != nil {
 		return nil, err
 	}
 	started := time.Now().UTC().Truncate(time.Second)
@@ -146,7 +155,7 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 		AgentVersion: b.AgentVersion,
 		Compression:  b.Compression.String(),
 	}
-	previous, err := catalog.Newest(ctx, b.Store, b.Instance)
+	previous, err := b.newest(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -189,34 +198,71 @@ func (b *Backup) compress(w io.Writer, r io.Reader) error {
 	return c.Close()
 }
 
-// discard removes the files of a backup that failed. It has a context of its
-// own, since the run's has often ended.
+// discard removes the files of a backup that failed.
 func (b *Backup) discard(ctx context.Context, m *catalog.Manifest) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	var left []string
-	var cause error
+	places := b.places()
+	if b.mirrored() != nil {
+		places = append(places, b.dropped(ctx)...)
+	}
+	var removing sync.WaitGroup
+	for _, p := range places {
+		removing.Go(func() {
+			left, cause := b.remove(ctx, p.Store, m)
+			if cause == nil {
+				return
+			}
+			what := "files of the failed backup are left; the next run removes them"
+			if refused(cause) {
+				what = "files of the failed backup are left: they may not be removed"
+			}
+			b.Log.Warn(what, zap.String("place", p.Name), zap.Strings("files", left), zap.Error(cause))
+		})
+	}
+	removing.Wait()
+}
+
+// remove removes from a store what the manifest names, and returns what it could
+// not. It has a context of its own, since the run's has often ended.
+func (b *Backup) remove(ctx context.Context, store storage.Store, m *catalog.Manifest) (left []string, cause error) {
+	if store == nil {
+		return nil, nil // it was never open
+	}
+	var names []string
 	for _, f := range m.Files {
-		name := catalog.Path(m.Instance, m.ID, f.Name)
-		if err := b.Store.Remove(ctx, name); err != nil {
-			left, cause = append(left, name), err
-		}
+		names = append(names, catalog.Path(m.Instance, m.ID, f.Name))
 	}
-	if cause != nil {
-		what := "files of the failed backup are left; the next run removes them"
-		if refused(cause) {
-			what = "files of the failed backup are left: they may not be removed"
+	if b.mirrored() != nil { // where there may be a manifest: that goes first, or all stays
+		err := within(context.WithoutCancel(ctx), cleanupTimeout, func(ctx context.Context) error { return catalog.Remove(ctx, store, m.Instance, m.ID) })
+		if err != nil {
+			return names, err
 		}
-		b.Log.Warn(what, zap.Strings("files", left), zap.Error(cause))
+		return nil, nil
 	}
+	var mu sync.Mutex
+	err := within(context.WithoutCancel(ctx), cleanupTimeout, func(ctx context.Context) error {
+		for _, name := range names {
+			if err := store.Remove(ctx, name); err != nil {
+				mu.Lock()
+				left, cause = append(left, name), err
+				mu.Unlock()
+			}
+		}
+		return nil
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil {
+		return names, err
+	}
+	return slices.Clone(left), cause
 }
 
 // revoke removes a backup whose manifest could not be written for sure: the
 // manifest first, as it may be there all the same.
-func (b *Backup) revoke(ctx context.Context, m *catalog.Manifest) {
+func (b *Backup) revoke(ctx context.Context, m *catalog.Manifest, store storage.Store) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	if err := catalog.Remove(ctx, b.Store, m.Instance, m.ID); err != nil {
-		b.Log.Warn("the failed backup is left, whole or in part", zap.String("backup", m.ID), zap.Error(err))
+	if err := catalog.Remove(ctx, store, m.Instance, m.ID); err != nil {
+		b.Log.Warn("the failed backup is left, whole or in part", zap.String("place", store.String()), zap.String("backup", m.ID), zap.Error(err))
 	}
 }

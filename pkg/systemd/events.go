@@ -8,6 +8,7 @@ const (
 	EventAgentFailed          = "agent-failed"          // ended, but not as it was told, nor by its configuration
 	EventBackupStarted        = "backup-started"        //
 	EventBackupProved         = "backup-proved"         // the only success there is
+	EventBackupPartial        = "backup-partial"        // proved, but not in every place
 	EventBackupFailed         = "backup-failed"         //
 	EventBackupCancelled      = "backup-cancelled"      // since the agent stops
 	EventLockHeld             = "lock-held"             // by another run of the instance
@@ -33,6 +34,7 @@ func Events() []Event {
 		{EventAgentFailed, "4f157e6715a34e64ad86097cfce4221c"},
 		{EventBackupStarted, "a1b1652d638547b2b4a66c0a6d5082e4"},
 		{EventBackupProved, "396244a0c35d4e0495099e4a449cfa32"},
+		{EventBackupPartial, "b4f8a1c25d0e4f3b9a6d7e1c08f25b93"},
 		{EventBackupFailed, "e1c746fc467646f88f6f1c16e31808aa"},
 		{EventBackupCancelled, "eeac8c7abccc477486a3b7b11d874ef9"},
 		{EventLockHeld, "6448525bd7dd4005a488e94f16ab4600"},

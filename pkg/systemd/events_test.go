@@ -84,6 +84,7 @@ func TestCatalogUsesFieldsThatAreThere(t *testing.T) {
 	also := map[string]string{
 		EventBackupStarted: "DBACKED_REASON",
 		EventBackupProved:  "DBACKED_BACKUP_ID",
+		EventBackupPartial: "DBACKED_BACKUP_ID",
 		EventBackupFailed:  "DBACKED_STAGE",
 	}
 	variable := regexp.MustCompile(`@([A-Z_]+)@`) // as systemd reads it: no digits

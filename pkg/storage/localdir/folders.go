@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // folderOf is the folder of an object, "." for the root.
@@ -41,12 +43,17 @@ func (s *Store) tryHidden(dir, temp string) (file, folder *os.File, err error) {
 	if folder, err = s.root.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0); err != nil {
 		return nil, nil, err
 	}
-	file, err = s.root.OpenFile(path.Join(dir, temp), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// In that very folder: by its path it could be made in another one, if this
+	// was removed and made again meanwhile.
+	fd, err := unix.Openat(int(folder.Fd()), temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	for errors.Is(err, unix.EINTR) {
+		fd, err = unix.Openat(int(folder.Fd()), temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	}
 	if err != nil {
 		_ = folder.Close()
-		return nil, nil, err
+		return nil, nil, &fs.PathError{Op: "open", Path: path.Join(dir, temp), Err: err}
 	}
-	return file, folder, nil
+	return os.NewFile(uintptr(fd), path.Join(s.path, dir, temp)), folder, nil
 }
 
 // syncFolders makes the entries of dir and of every folder above it durable,
