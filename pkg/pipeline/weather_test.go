@@ -1,0 +1,90 @@
+package pipeline
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/dbtest"
+)
+
+// weather is what a network and a service do to the requests of one run: every
+// few requests a fault of any kind, and in two runs of five something that
+// stays: an outage, or a right that is missing.
+func weather(seed uint64) dbtest.Plan {
+	random := rand.New(rand.NewPCG(seed, 2))
+	showers := dbtest.Seeded(seed, 2+random.IntN(5))
+	var lasting dbtest.Plan
+	switch seed % 5 {
+	case 3:
+		lasting = outage(random)
+	case 4:
+		lasting = forbidden(random)
+	default:
+		return showers
+	}
+	return func(r *http.Request) dbtest.Fault { // under the proxy's lock
+		if f := lasting(r); f.Name != "" {
+			return f
+		}
+		return showers(r)
+	}
+}
+
+// outage does one thing to all requests for a time, or from then on for ever.
+func outage(random *rand.Rand) dbtest.Plan {
+	faults := []dbtest.Fault{
+		{Name: "outage: 500", Status: 500, Code: "InternalError"},
+		{Name: "outage: 503", Status: 503, Code: "SlowDown", RetryAfter: "0"},
+		{Name: "outage: reset", Reset: true},
+		{Name: "outage: stall", Stall: true},
+		{Name: "outage: deaf", Deaf: true},
+		{Name: "outage: lost answers", LoseAnswer: true},
+		{Name: "outage: slow", Delay: 50 * time.Millisecond},
+	}
+	fault, begin, length := faults[random.IntN(len(faults))], random.IntN(30), 2+random.IntN(40)
+	if random.IntN(3) == 0 {
+		length = 1 << 30
+	}
+	n := 0
+	return func(*http.Request) dbtest.Fault {
+		n++
+		if n <= begin || n > begin+length {
+			return dbtest.Fault{}
+		}
+		return fault
+	}
+}
+
+// forbidden refuses one kind of request, from one of them on.
+func forbidden(random *rand.Rand) dbtest.Plan {
+	rights := []struct {
+		name    string
+		request func(r *http.Request) bool
+	}{
+		{"403: begin an upload", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploads") }},
+		{"403: write a part", func(r *http.Request) bool { return r.URL.Query().Has("partNumber") }},
+		{"403: complete an upload", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }},
+		{"403: write a file", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".dbacked") }},
+		{"403: write the manifest", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifest") }},
+		{"403: write the lease", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/control/") }},
+		{"403: list", func(r *http.Request) bool { return r.URL.Query().Has("list-type") }},
+		{"403: list uploads", func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("uploads") }},
+		{"403: remove", func(r *http.Request) bool { return r.Method == http.MethodDelete }},
+		{"403: any", func(*http.Request) bool { return true }},
+	}
+	right, begin := rights[random.IntN(len(rights))], random.IntN(3)
+	once := random.IntN(4) == 0
+	n := 0
+	return func(r *http.Request) dbtest.Fault {
+		if !right.request(r) {
+			return dbtest.Fault{}
+		}
+		n++
+		if n <= begin || once && n > begin+1 {
+			return dbtest.Fault{}
+		}
+		return dbtest.Fault{Name: right.name, Status: http.StatusForbidden, Code: "AccessDenied"}
+	}
+}
