@@ -1,13 +1,14 @@
 package dbtest
 
 import (
+	"cmp"
+	"encoding/xml"
 	"io"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ type Fault struct {
 
 	Status     int    // answered instead of asking the service
 	Code       string // in that answer's XML; "" for an answer without a body
+	Message    string // in that answer's XML; "" says that it is the plan's
 	RetryAfter string // in that answer
 
 	Reset      bool // the connection is reset, nothing was done
@@ -33,6 +35,8 @@ type Fault struct {
 
 	CutAnswer   bool // the connection is reset half-way through the answer's body
 	StallAnswer bool // nothing comes after half of the answer's body
+
+	HideMissing bool // an answer of 404 becomes AccessDenied
 }
 
 // Plan says what to do to a request.
@@ -135,9 +139,12 @@ func refuse(w http.ResponseWriter, r *http.Request, f Fault) {
 		w.Header().Set("Retry-After", f.RetryAfter)
 	}
 	w.WriteHeader(f.Status)
-	if f.Code != "" {
-		io.WriteString(w, "<Error><Code>"+f.Code+"</Code><Message>by the plan</Message></Error>")
+	if f.Code == "" {
+		return
 	}
+	io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<Error><Code>"+f.Code+"</Code><Message>")
+	xml.EscapeText(w, []byte(cmp.Or(f.Message, "by the plan")))
+	io.WriteString(w, "</Message></Error>")
 }
 
 // reset closes the connection in a way that the client cannot take for an end.
@@ -175,6 +182,10 @@ func (p *FaultProxy) forward(w http.ResponseWriter, r *http.Request, f Fault) {
 	if f.LoseAnswer {
 		io.Copy(io.Discard, answer.Body)
 		reset(w)
+		return
+	}
+	if f.HideMissing && answer.StatusCode == http.StatusNotFound {
+		refuse(w, r, Fault{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied"})
 		return
 	}
 	maps.Copy(w.Header(), answer.Header)
@@ -230,33 +241,4 @@ func Seeded(seed uint64, every int) Plan {
 		}
 		return faults[random.IntN(len(faults))]
 	}
-}
-
-// WriteOnly adds to a plan what a policy for an agent that may only write says:
-// no object is written without If-None-Match but by part calls and under
-// control/; nothing is read but manifests and control/; nothing is removed.
-func WriteOnly(next Plan) Plan {
-	return func(r *http.Request) Fault {
-		if !allowed(r) {
-			return Fault{Name: "denied", Status: http.StatusForbidden, Code: "AccessDenied"}
-		}
-		return next(r)
-	}
-}
-
-func allowed(r *http.Request) bool {
-	q := r.URL.Query()
-	_, key, object := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	control := strings.Contains("/"+key, "/control/")
-	switch {
-	case !object || key == "":
-		return r.Method == http.MethodGet // lists
-	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		return control || strings.HasSuffix(key, "/manifest")
-	case r.Method == http.MethodDelete:
-		return q.Has("uploadId") // who began an upload may abort it
-	case q.Has("partNumber"), q.Has("uploads"):
-		return true
-	}
-	return control || r.Header.Get("If-None-Match") == "*"
 }

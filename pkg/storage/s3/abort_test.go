@@ -125,7 +125,6 @@ func TestRemoveUnfinished(t *testing.T) {
 	}
 	remove("db/", time.Hour)
 	remove("db/1/", 0, "db/1/a", "db/1/b")
-	b.proxy.SetPlan(dbtest.WriteOnly(never))
 	b.times(1, isDelete, dbtest.Fault{Status: 403, Code: "AccessDenied"})
 	_, err := b.RemoveAbandoned(ctx, "db/", 0)
 	mustHave(t, err, "db/2/a", "s3:AbortMultipartUpload")
@@ -141,7 +140,8 @@ func TestWriteOnly(t *testing.T) {
 	b := newBed(t, dbtest.S3(t), "writeonly", nil)
 	data := pattern(smallestPart + 1)
 	lose := true
-	b.proxy.SetPlan(dbtest.WriteOnly(dbtest.Seeded(1, 1<<40)))
+	policy := b.writeOnly()
+	b.proxy.SetPlan(policy.Enforce(never))
 	for _, name := range []string{"db/1/0000", "db/2/0000"} {
 		if err := b.upload(name, data); err != nil {
 			t.Fatal(err)
@@ -153,12 +153,12 @@ func TestWriteOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.holds(name, data)
-		b.proxy.SetPlan(dbtest.WriteOnly(func(*http.Request) dbtest.Fault {
+		b.proxy.SetPlan(policy.Enforce(func(*http.Request) dbtest.Fault {
 			lose = !lose
 			return dbtest.Fault{Name: "lost", LoseAnswer: lose}
 		}))
 	}
-	b.proxy.SetPlan(dbtest.WriteOnly(never))
+	b.proxy.SetPlan(policy.Enforce(never))
 	_, err := b.Open(t.Context(), "db/1/0000", 0)
 	mustHave(t, err, "403", "s3:GetObject")
 	mustHave(t, b.Remove(t.Context(), "db/1/0000"), "403", "s3:DeleteObject")

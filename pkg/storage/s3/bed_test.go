@@ -44,6 +44,14 @@ func newBedIn(t *testing.T, server *dbtest.S3Server, bucket string, change func(
 	return b
 }
 
+// writeOnly is the documented policy of an agent that may only write, for the
+// instance db.
+func (b *bed) writeOnly() *dbtest.Policy {
+	b.t.Helper()
+	return dbtest.NewPolicy(b.t, "../../../packaging/examples/s3-write-only-policy.json",
+		"BUCKET", b.options.Bucket, "PREFIX/NAME", b.key("db"))
+}
+
 // times does f to the first n requests that match.
 func (b *bed) times(n int, match func(*http.Request) bool, f dbtest.Fault) {
 	if f.Name == "" {
