@@ -24,7 +24,7 @@ const (
 	// another number.
 	stormSeeds = 200
 	// stormWorkers is how many of them go on at once: they mostly wait.
-	stormWorkers = 24
+	stormWorkers = 32
 )
 
 var (
@@ -106,7 +106,7 @@ func TestStorm(t *testing.T) {
 // pass is the run, and the next one in good weather.
 func (s *storm) pass() *report {
 	ctx := context.Background()
-	s.begin()
+	s.begin(ctx)
 	r := &report{}
 	m, err := s.run(ctx, s.stormy, 0)
 	r.faults = s.proxy.Done()
@@ -176,10 +176,8 @@ func (s *storm) failure(ctx context.Context, err error, r *report) {
 	if strings.Contains(err.Error(), "could not be removed") {
 		said = append(said, err.Error())
 	}
-	backups, listErr := catalog.List(ctx, s.healthy, s.instance, s.trust)
+	backups := s.backups(ctx)
 	switch {
-	case listErr != nil:
-		s.t.Error(listErr)
 	case len(objects)+len(uploads) == 0:
 		r.outcome = nothingLeft
 	case len(said) == 0:
@@ -216,10 +214,7 @@ func (s *storm) next(ctx context.Context, r *report) {
 		return
 	}
 	s.isWhole(ctx, m.ID)
-	backups, err := catalog.List(ctx, s.healthy, s.instance, s.trust)
-	if err != nil {
-		s.t.Error(err)
-	}
+	backups := s.backups(ctx)
 	var want []string
 	for _, b := range backups {
 		if err := errors.Join(b.Proof, s.verify(ctx, b.Manifest)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -32,8 +33,8 @@ const (
 	stormBucket = "storms"
 	// stormTerm makes a lease that a run could not give back end soon; a fifteenth
 	// of it is what one call may take, and more than stormStall.
-	stormTerm  = 15 * time.Second
-	stormStall = 500 * time.Millisecond
+	stormTerm  = 12 * time.Second
+	stormStall = 400 * time.Millisecond
 	// stormLimit is what a run may take: one that takes longer hangs.
 	stormLimit = 2 * time.Minute
 )
@@ -46,7 +47,8 @@ type storm struct {
 	seed      uint64
 	instance  string
 	size      int64
-	policy    bool // the weather is that of an agent which may only write
+	policy    bool   // the run may only write
+	earlier   string // the backup that the instance has already, if it has one
 	options   s3.Options
 	stormy    *s3.Store // through the weather
 	healthy   *s3.Store // past it
@@ -89,11 +91,20 @@ func (s *storm) open(o s3.Options) *s3.Store {
 	return store
 }
 
-// begin lets the weather loose.
-func (s *storm) begin() {
+// begin lets the weather loose. An instance whose agent may only write has a
+// backup already, which is to stay.
+func (s *storm) begin(ctx context.Context) {
+	s.t.Helper()
 	plan := weather(s.seed)
 	if s.policy {
-		plan = dbtest.WriteOnly(plan)
+		plan = dbtest.NewPolicy(s.t, "../../packaging/examples/s3-write-only-policy.json", "BUCKET", stormBucket, "PREFIX/NAME", s.instance).Enforce(plan)
+		size := s.size
+		s.size = 1000
+		m, err := s.run(ctx, s.healthy, time.Millisecond)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.size, s.earlier = size, m.ID
 	}
 	s.proxy.SetPlan(plan)
 }
@@ -153,8 +164,8 @@ func hashed(h hash.Hash) func(context.Context, io.Reader) error {
 	}
 }
 
-// there is what the bucket holds of the instance, but for the lease: objects,
-// and uploads that are open, each by its key.
+// there is what the bucket holds of the instance, but for the lease and the
+// earlier backup: objects, and uploads that are open, each by its key.
 func (s *storm) there(t *testing.T) (objects, uploads []string) {
 	t.Helper()
 	client, prefix := s.server.Client(t).Client, s.instance+"/"
@@ -162,7 +173,7 @@ func (s *storm) there(t *testing.T) (objects, uploads []string) {
 		if o.Err != nil {
 			t.Fatal(o.Err)
 		}
-		if !strings.HasPrefix(o.Key, prefix+"control/") {
+		if !strings.HasPrefix(o.Key, prefix+"control/") && (s.earlier == "" || !strings.HasPrefix(o.Key, prefix+s.earlier)) {
 			objects = append(objects, o.Key)
 		}
 	}
@@ -173,6 +184,27 @@ func (s *storm) there(t *testing.T) (objects, uploads []string) {
 		uploads = append(uploads, u.Key)
 	}
 	return objects, uploads
+}
+
+// backups lists the instance's, without the earlier one, which must be as it was.
+func (s *storm) backups(ctx context.Context) []catalog.Entry {
+	s.t.Helper()
+	all, err := catalog.List(ctx, s.healthy, s.instance, s.trust)
+	if err != nil {
+		s.t.Error(err)
+	}
+	i := slices.IndexFunc(all, func(e catalog.Entry) bool { return e.ID == s.earlier })
+	switch {
+	case s.earlier == "":
+		return all
+	case i < 0:
+		s.t.Errorf("the earlier backup %s is gone", s.earlier)
+		return all
+	}
+	if err := errors.Join(all[i].Proof, s.verify(ctx, all[i].Manifest)); err != nil {
+		s.t.Errorf("the earlier backup %s is not what it was: %v", s.earlier, err)
+	}
+	return slices.Delete(all, i, i+1)
 }
 
 // leaseStore is a store as the lease knows it.
@@ -193,7 +225,7 @@ func (s leaseStore) Replace(ctx context.Context, name string, data []byte, tag s
 	return locker.Version(v), err
 }
 
-// openVerify reads a backup back, with the key.
+// verify reads a backup back, with the key.
 func (s *storm) verify(ctx context.Context, m *catalog.Manifest) error {
 	checked, err := (&Verify{Store: s.healthy, Key: s.key}).Run(ctx, m)
 	for _, c := range checked {

@@ -66,9 +66,15 @@ func forbidden(random *rand.Rand) dbtest.Plan {
 		{"403: begin an upload", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploads") }},
 		{"403: write a part", func(r *http.Request) bool { return r.URL.Query().Has("partNumber") }},
 		{"403: complete an upload", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }},
-		{"403: write a file", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".dbacked") }},
-		{"403: write the manifest", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifest") }},
-		{"403: write the lease", func(r *http.Request) bool { return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/control/") }},
+		{"403: write a file", func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".dbacked")
+		}},
+		{"403: write the manifest", func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifest")
+		}},
+		{"403: write the lease", func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/control/")
+		}},
 		{"403: list", func(r *http.Request) bool { return r.URL.Query().Has("list-type") }},
 		{"403: list uploads", func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("uploads") }},
 		{"403: remove", func(r *http.Request) bool { return r.Method == http.MethodDelete }},
