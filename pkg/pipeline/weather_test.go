@@ -14,13 +14,13 @@ import (
 // stays: an outage, or a right that is missing.
 func weather(seed uint64) dbtest.Plan {
 	random := rand.New(rand.NewPCG(seed, 2))
-	showers := dbtest.Seeded(seed, 2+random.IntN(5))
+	showers := dbtest.Seeded(seed, 3+random.IntN(6))
 	var lasting dbtest.Plan
 	switch seed % 5 {
 	case 3:
-		lasting = outage(random)
+		lasting = outage(seed/5, random)
 	case 4:
-		lasting = forbidden(random)
+		lasting = forbidden(seed/5, random)
 	default:
 		return showers
 	}
@@ -33,7 +33,7 @@ func weather(seed uint64) dbtest.Plan {
 }
 
 // outage does one thing to all requests for a time, or from then on for ever.
-func outage(random *rand.Rand) dbtest.Plan {
+func outage(which uint64, random *rand.Rand) dbtest.Plan {
 	faults := []dbtest.Fault{
 		{Name: "outage: 500", Status: 500, Code: "InternalError"},
 		{Name: "outage: 503", Status: 503, Code: "SlowDown", RetryAfter: "0"},
@@ -43,7 +43,7 @@ func outage(random *rand.Rand) dbtest.Plan {
 		{Name: "outage: lost answers", LoseAnswer: true},
 		{Name: "outage: slow", Delay: 50 * time.Millisecond},
 	}
-	fault, begin, length := faults[random.IntN(len(faults))], random.IntN(30), 2+random.IntN(40)
+	fault, begin, length := faults[which%uint64(len(faults))], random.IntN(40), 2+random.IntN(40)
 	if random.IntN(3) == 0 {
 		length = 1 << 30
 	}
@@ -58,30 +58,34 @@ func outage(random *rand.Rand) dbtest.Plan {
 }
 
 // forbidden refuses one kind of request, from one of them on.
-func forbidden(random *rand.Rand) dbtest.Plan {
+func forbidden(which uint64, random *rand.Rand) dbtest.Plan {
 	rights := []struct {
 		name    string
 		request func(r *http.Request) bool
 	}{
+		// The even ones are of even seeds, whose files have parts.
 		{"403: begin an upload", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploads") }},
-		{"403: write a part", func(r *http.Request) bool { return r.URL.Query().Has("partNumber") }},
-		{"403: complete an upload", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }},
 		{"403: write a file", func(r *http.Request) bool {
 			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".dbacked")
 		}},
+		{"403: write a part", func(r *http.Request) bool { return r.URL.Query().Has("partNumber") }},
 		{"403: write the manifest", func(r *http.Request) bool {
 			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifest")
 		}},
+		{"403: complete an upload", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }},
+		{"403: list uploads", func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("uploads") }},
+		{"403: list", func(r *http.Request) bool { return r.URL.Query().Has("list-type") }},
+		{"403: any", func(*http.Request) bool { return true }},
+		{"403: remove", func(r *http.Request) bool { return r.Method == http.MethodDelete }},
 		{"403: write the lease", func(r *http.Request) bool {
 			return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/control/")
 		}},
-		{"403: list", func(r *http.Request) bool { return r.URL.Query().Has("list-type") }},
-		{"403: list uploads", func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("uploads") }},
-		{"403: remove", func(r *http.Request) bool { return r.Method == http.MethodDelete }},
-		{"403: any", func(*http.Request) bool { return true }},
 	}
-	right, begin := rights[random.IntN(len(rights))], random.IntN(3)
+	right, begin := rights[which%uint64(len(rights))], random.IntN(2)
 	once := random.IntN(4) == 0
+	if right.name == "403: any" {
+		begin = random.IntN(40)
+	}
 	n := 0
 	return func(r *http.Request) dbtest.Fault {
 		if !right.request(r) {
