@@ -112,28 +112,29 @@ func newPair(t *testing.T, s *dbtest.S3Server, n int) *pair {
 	return p
 }
 
-// round kills one of the two, after they were started in any order, and waits
+// round kills one of the two, the first or the second that was started, and waits
 // until the other has made its backup.
 func (p *pair) round() {
 	p.t.Helper()
 	for {
-		victim := p.random.IntN(2)
-		other := p.machines[1-victim]
+		one := p.random.IntN(2)
+		machines := []*bed{p.machines[one], p.machines[1-one]}
 		after := p.usual/6 + time.Duration(p.random.Int64N(int64(p.usual)*5/6))
 		between := time.Duration(p.random.Int64N(int64(after)))
-		first := p.machines[victim].start(nil, "backup", "shop")
-		p.pause(first, between)
-		second := other.start(nil, "backup", "shop")
-		p.pause(first, after-between)
-		first.cmd.Process.Kill()
-		res := first.wait()
+		runs := []*running{machines[0].start(nil, "backup", "shop")}
+		p.pause(runs[0], between)
+		runs = append(runs, machines[1].start(nil, "backup", "shop"))
+		p.pause(runs[0], after-between)
+		victim := max(0, p.random.IntN(3)-1) // the first that was started more often: it likely has the lease
+		runs[victim].cmd.Process.Kill()
+		res := runs[victim].wait()
 		killed := res.code == -1
 		if killed {
 			p.kills[p.leftovers()]++
 		} else {
 			p.ended(res)
 		}
-		p.goOn(other, second)
+		p.goOn(machines[1-victim], runs[1-victim])
 		if killed {
 			return
 		}
