@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -227,5 +228,30 @@ func TestPackageVersion(t *testing.T) {
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {
 			t.Errorf("%s is %q instead of %q: %v", version, got, want, err)
 		}
+	}
+}
+
+// TestRightsAreDocumented wants each right that a policy grants in the table of the
+// rights, with the policies that are shown.
+func TestRightsAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc := read(t, "doc/s3.md")
+	_, table, _ := strings.Cut(doc, "## Rights, function by function")
+	table, _, _ = strings.Cut(table, "\n## ")
+	policies, err := filepath.Glob("examples/s3-*-policy.json")
+	if err != nil || len(policies) != 3 {
+		t.Fatalf("policies: %q, %v", policies, err)
+	}
+	shown := regexp.MustCompile("s3:[A-Z][A-Za-z]+")
+	for _, policy := range policies {
+		if !strings.Contains(doc, "(../"+policy+")") {
+			t.Errorf("s3.md does not show %s", policy)
+		}
+		for _, right := range shown.FindAllString(read(t, policy), -1) {
+			if right != "s3:ObjectCreationOperation" && !strings.Contains(table, "`"+right+"`") {
+				t.Errorf("%s grants %s, which no row of the table needs", policy, right)
+			}
+		}
+		dbtest.NewPolicy(t, policy)
 	}
 }

@@ -38,7 +38,10 @@ func inspect(ctx context.Context, c *config.Config) ([]dumper.Finding, error) {
 		return nil, err
 	}
 	all = append(all, findings...)
-	return append(all, checkKeys(c), checkStorage(ctx, c), checkSigner(c)), nil
+	all = append(all, checkKeys(c))
+	all = append(all, checkStorage(ctx, c)...)
+	all = append(all, checkLock(ctx, c)...)
+	return append(all, checkSigner(c)), nil
 }
 
 // recheck is what SIGHUP asks for.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -10,6 +11,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/locker"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // agentPrune removes, after a proved backup, what the settings no longer keep;
@@ -44,6 +46,9 @@ func agentPrune(c *config.Config, log *zap.Logger) func(context.Context) error {
 		done, err := catalog.Prune(ctx, store, c.Instance, catalog.Plan(time.Now(), backups, policy(c)), false)
 		for _, p := range done {
 			log.Info("older backup: "+string(p.Result), zap.String("backup", p.ID), zap.Error(p.Err))
+		}
+		if errors.Is(err, storage.ErrForbidden) {
+			err = fmt.Errorf("%w; run dbacked prune elsewhere, under its own credential, and take DBACKED_KEEP_… out here", err)
 		}
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rsa"
 	"encoding/json"
@@ -162,9 +161,8 @@ func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, fu
 		AgentID: agentID, AgentVersion: version, Progress: new(pipeline.Progress), Log: log,
 	}
 	run.UploadRate, run.UploadBudget = c.Storage.Upload.Rate, c.Storage.Upload.Memory
-	if lease != nil {
-		run.Lease, run.OrphanAge = lease, cmp.Or(c.Storage.S3.OrphanAge, orphanAge)
-	}
+	left := leftovers(c, store, lease, log)
+	run.Lease, run.OrphanAge = left.Lease, left.OrphanAge
 	if sealing.format == encryptor.Legacy {
 		run.Streams = run.Streams[1:] // the former agent knows one file, the dump
 	}

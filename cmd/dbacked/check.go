@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"time"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/encryptor"
-	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 type checkCommand struct {
@@ -29,8 +26,8 @@ type checkCommand struct {
 
 // Help shows examples.
 func (*checkCommand) Help() string {
-	return `Nothing is written but a probe in the storage, which is removed, and this host's signing key, which is
-made on first use. The status is 0 when a backup can work. When an agent of the instance runs, it is asked
+	return `Nothing is written but a probe in the storage, which is removed where this host may (else
+NAME/control/probe stays, and is used again), and this host's signing key, which is made on first use. The status is 0 when a backup can work. When an agent of the instance runs, it is asked
 too: inside of its sandbox, things may look different.
 
 Examples:
@@ -42,7 +39,7 @@ func (k *checkCommand) Run(ctx context.Context, a *app) error {
 	c, err := a.load(k.Name, config.Flags{
 		CommonFlags: k.CommonFlags, DatabaseFlags: k.DatabaseFlags, StorageFlags: k.StorageFlags,
 		SealFlags: k.SealFlags, TimeoutFlags: k.TimeoutFlags,
-	}, config.NeedDatabase|config.NeedPublicKey|config.NeedStorage)
+	}, config.NeedDatabase|config.NeedPublicKey|config.NeedStorage|config.WantRetention)
 	if err != nil {
 		return err
 	}
@@ -94,42 +91,6 @@ func checkKeys(c *config.Config) dumper.Finding {
 		message += encryptor.Fingerprint(key)
 	}
 	return dumper.Finding{Level: dumper.OK, Subject: "public key", Message: message}
-}
-
-// checkStorage writes a probe and removes it.
-func checkStorage(ctx context.Context, c *config.Config) dumper.Finding {
-	const subject, fix = "storage", "see DBACKED_STORAGE"
-	store, err := makeStore(c)
-	if err != nil {
-		return finding(subject, "", fix, err)
-	}
-	defer func() { _ = store.Close() }()
-	probe := catalog.Path(c.Instance, "control", "probe-"+catalog.NewID(time.Now()))
-	if err := store.Put(ctx, probe, []byte("a probe of dbacked check; it can be removed\n")); err != nil {
-		return finding(subject, "", fix, err)
-	}
-	if err := keepsFirst(ctx, store, probe); err != nil {
-		return dumper.Finding{Level: dumper.Fail, Subject: subject, Message: err.Error(), Fix: "use a service that knows If-None-Match, or one that has been mended to"}
-	}
-	err = store.Remove(ctx, probe)
-	if err != nil && (errors.Is(err, storage.ErrLocked) || errors.Is(err, fs.ErrPermission)) {
-		return dumper.Finding{Level: dumper.OK, Subject: subject, Message: c.Storage.String() + " can be written, and nothing there can be removed by this host"}
-	}
-	return finding(subject, c.Storage.String()+" can be written", fix, err)
-}
-
-// keepsFirst says whether the store refuses to write what is there already. A
-// service that ignores the condition would let one backup overwrite another, and
-// two agents hold one lease.
-func keepsFirst(ctx context.Context, store storage.Store, probe string) error {
-	err := store.Put(ctx, probe, []byte("another probe, which must be refused\n"))
-	if errors.Is(err, storage.ErrExists) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("whether it keeps what is there could not be seen: %w", err)
-	}
-	return errors.New("it overwrites what is there although it was told not to: a backup would not be safe from another")
 }
 
 func checkSigner(c *config.Config) dumper.Finding {

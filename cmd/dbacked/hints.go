@@ -8,6 +8,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/locker"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // hint is what to do about an error, where the error itself cannot say it
@@ -21,6 +22,8 @@ func hint(err error) string {
 		return "this user lacks the rights: sudo dbacked …"
 	case errors.Is(err, catalog.ErrUnproved):
 		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); dbacked restore --accept-unproved-origin goes on without"
+	case errors.Is(err, storage.ErrForbidden):
+		return "where this host may only write, restore, verify and prune elsewhere, each under its own credential; s3.md in the documentation says which right each command needs"
 	case errors.Is(err, locker.ErrHeld):
 		return "wait until it ends; a lock whose holder died is free at once, a lease in a bucket after about two minutes"
 	case errors.Is(err, encryptor.ErrWrongKey):

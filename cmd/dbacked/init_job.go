@@ -77,7 +77,7 @@ func (j *job) do(ctx context.Context) (done, error) {
 		findings, err := openDatabase(c, zap.NewNop()).Check(ctx)
 		return done{Findings: findings}, err
 	case "storage":
-		return done{Findings: []dumper.Finding{checkStorage(ctx, c)}}, nil
+		return done{Findings: checkStorage(ctx, c)}, nil
 	case "sql":
 		rows, err := runSQL(ctx, c, j.Statements)
 		return done{Rows: rows}, err

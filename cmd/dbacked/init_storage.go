@@ -75,11 +75,12 @@ func (w *wizard) makeStorage(ctx context.Context) error {
 		return err
 	}
 	if c.Storage.Scheme != config.SchemeFile {
-		f := checkStorage(ctx, c)
-		if f.Level == dumper.Fail {
-			return errors.New(f.Message)
+		for _, f := range checkStorage(ctx, c) {
+			if f.Level == dumper.Fail {
+				return errors.New(f.Message)
+			}
+			w.good("%s", f.Message)
 		}
-		w.good("%s", f.Message)
 		return nil
 	}
 	path := c.Storage.Path

@@ -16,7 +16,7 @@ func manualPlaces() [][2]string {
 		{"/var/lib/dbacked/NAME", "The backups of an instance, unless DBACKED_STORAGE says otherwise."},
 		{"/var/lib/dbacked/NAME/.state", "What the instance remembers: its signing key, the last backup it saw."},
 		{"/run/dbacked/NAME.sock", "The status of a running instance, by HTTP: a page (/), JSON (/status), metrics (/metrics), health (/healthz). For root and the group dbacked."},
-		{"/usr/share/doc/dbacked/examples", "An env file, and drop-ins: storage in another place, mail when a backup fails, the status by TCP, encrypted credentials."},
+		{"/usr/share/doc/dbacked/examples", "An env file, and drop-ins: storage in another place, mail when a backup fails, the status by TCP, encrypted credentials; policies for a bucket."},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/locker"
 )
 
 type pruneCommand struct {
@@ -23,7 +24,7 @@ type pruneCommand struct {
 
 // Help shows examples.
 func (*pruneCommand) Help() string {
-	return `What a rule keeps stays, the rest goes; days and weeks are those of DBACKED_TIMEZONE, dates those of the storage. The newest good backup always stays. A backup whose origin is not proved, that is damaged, or that the storage dates into the future counts for no rule, and nothing is removed while there is one. More than ten at once, more than half of all, or copies whose dates are not their own take --force. What the storage has locked is left.
+	return `What a rule keeps stays, the rest goes; days and weeks are those of DBACKED_TIMEZONE, dates those of the storage. The newest good backup always stays. A backup whose origin is not proved, that is damaged, or that the storage dates into the future counts for no rule, and nothing is removed while there is one. More than ten at once, more than half of all, or copies whose dates are not their own take --force. What the storage has locked is left. In a bucket, what killed runs left is removed too, as by a backup before it begins.
 
 Examples:
   dbacked prune shop --keep-daily 7 --keep-weekly 4 --keep-monthly 12 --dry-run
@@ -34,7 +35,7 @@ Examples:
 func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 	c, err := a.load(p.Name, config.Flags{
 		CommonFlags: p.CommonFlags, StorageFlags: p.StorageFlags, TrustFlags: p.TrustFlags, KeepFlags: p.KeepFlags,
-	}, config.NeedStorage|config.NeedRetention)
+	}, config.NeedStorage|config.NeedRetention|config.NeedLock)
 	if err != nil {
 		return err
 	}
@@ -43,9 +44,11 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
+	var lease *locker.Lease
 	if !p.DryRun { // from before the backups are looked at, so that they stay as they are seen
-		lock, _ := lock(c, store, a.logger())
-		locked, release, err := lock.Acquire(ctx)
+		var locks locker.Locker
+		locks, lease = lock(c, store, a.logger())
+		locked, release, err := locks.Acquire(ctx)
 		if err != nil {
 			return err
 		}
@@ -62,7 +65,13 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	p.summarize(a, c, rows)
-	return failed
+	if failed != nil || p.DryRun {
+		return failed
+	}
+	if left := leftovers(c, store, lease, a.logger()); left.OrphanAge > 0 {
+		return left.Remove(ctx) // the host that left them there may not be able to
+	}
+	return nil
 }
 
 // prune plans and, unless this is a dry run, carries the plan out. Its error of

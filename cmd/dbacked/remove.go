@@ -26,7 +26,7 @@ func (*removeCommand) Help() string {
 }
 
 func (r *removeCommand) Run(ctx context.Context, a *app) error {
-	c, err := a.load(r.Name, config.Flags{CommonFlags: r.CommonFlags, StorageFlags: r.StorageFlags, TrustFlags: r.TrustFlags}, config.NeedStorage)
+	c, err := a.load(r.Name, config.Flags{CommonFlags: r.CommonFlags, StorageFlags: r.StorageFlags, TrustFlags: r.TrustFlags}, config.NeedStorage|config.NeedLock)
 	if err != nil {
 		return err
 	}

@@ -83,8 +83,12 @@ func lendCredentials(environ config.Environ) {
 }
 
 // lock lets one run of an instance work at a time: on this machine, and in a
-// storage that other machines reach too. The lease is nil for a folder.
+// storage that other machines reach too. The lease is nil for a folder, and where
+// the database holds the lock.
 func lock(c *config.Config, store depot, log *zap.Logger) (locker.Locker, *locker.Lease) {
+	if c.Lock == config.LockDatabase {
+		return databaseLock(c, log), nil
+	}
 	shared, ok := store.(storage.Conditional)
 	if !ok {
 		return locker.NewFile(filepath.Join(c.Storage.Path, c.Instance, "control", "lock")), nil

@@ -15,6 +15,7 @@ type verifyCommand struct {
 	Name   string `arg:"" optional:"" help:"The instance, as in /etc/dbacked/NAME.env."`
 	Backup string `arg:"" optional:"" help:"The backup's id, or how it begins; the newest if it is left out."`
 	All    bool   `name:"all" help:"Verify every backup."`
+	Listed bool   `name:"listed" help:"Read nothing but the manifest: compare sizes with what the storage lists. For a host that may only write."`
 	JSON   bool   `name:"json" help:"Print JSON, one object a backup."`
 
 	config.CommonFlags
@@ -26,7 +27,8 @@ type verifyCommand struct {
 // Help shows examples.
 func (*verifyCommand) Help() string {
 	return `With the private key all of the backup is read, decrypted and decompressed. Without it, its signature and
-the sizes and checksums of what is stored are compared with the manifest, and the result says so.
+the sizes and checksums of what is stored are compared with the manifest, and the result says so. A host that
+may only write cannot do that either: --listed compares the sizes alone.
 
 Examples:
   dbacked verify shop
@@ -51,7 +53,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 	}
 	defer func() { _ = store.Close() }()
 	run := &pipeline.Verify{Store: store}
-	if c.Keys.PrivateKey.IsSet() {
+	if c.Keys.PrivateKey.IsSet() && !v.Listed {
 		if run.Key, err = a.privateKey(ctx, c); err != nil {
 			return err
 		}
@@ -84,8 +86,9 @@ func (v *verifyCommand) choose(ctx context.Context, a *app, c *config.Config) ([
 type verified struct {
 	ID     string         `json:"id"`
 	OK     bool           `json:"ok"`
-	Opened bool           `json:"opened"` // decrypted and decompressed, not only compared
-	Proved bool           `json:"proved"` // whether the origin is proved
+	Opened bool           `json:"opened"`           // decrypted and decompressed, not only compared
+	Listed bool           `json:"listed,omitempty"` // only sizes were compared, nothing was read
+	Proved bool           `json:"proved"`           // whether the origin is proved
 	Origin string         `json:"origin,omitempty"`
 	Files  []verifiedFile `json:"files,omitempty"`
 }
@@ -105,14 +108,18 @@ func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e
 	bad := e.Proof
 	if e.Manifest != nil {
 		err := a.follow(ctx, run.Progress, func() (err error) {
-			files, err = run.Run(ctx, e.Manifest)
+			if v.Listed {
+				files, err = run.Listed(ctx, e.Manifest)
+			} else {
+				files, err = run.Run(ctx, e.Manifest)
+			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
-	result := verified{ID: e.ID, Opened: run.Key != nil, Proved: e.Proof == nil}
+	result := verified{ID: e.ID, Listed: v.Listed, Opened: run.Key != nil, Proved: e.Proof == nil}
 	if e.Proof != nil {
 		result.Origin = e.Proof.Error()
 	}
@@ -139,7 +146,10 @@ func (v *verifyCommand) print(a *app, r verified) error {
 		return json.NewEncoder(a.out).Encode(r)
 	}
 	how := "stored sizes, checksums and signature compared; not decrypted, since no private key is given"
-	if r.Opened {
+	switch {
+	case r.Listed:
+		how = "signature, and sizes as the storage lists them, compared; nothing was read"
+	case r.Opened:
 		how = "read back, decrypted, decompressed and compared with its manifest"
 	}
 	word := a.paint(green, "ok")

@@ -22,6 +22,7 @@ type database interface {
 	Dump(ctx context.Context, w io.Writer) error
 	DumpGlobals(ctx context.Context, w io.Writer) (note string, err error)
 	Check(ctx context.Context) ([]dumper.Finding, error)
+	Session(ctx context.Context) (dumper.Session, error)
 	State(ctx context.Context) (dumper.State, error)
 	MissingRoles(ctx context.Context, globals io.Reader) ([]string, error)
 	CreateRoles(ctx context.Context, globals io.Reader, names []string, how dumper.RoleMode) error

@@ -110,6 +110,9 @@ func Recent(ctx context.Context, store storage.Store, instance string, trust Tru
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
+		if errors.Is(err, storage.ErrForbidden) {
+			return nil, err // or it would look as if there were none
+		}
 		if err == nil && e.Proof == nil {
 			proved = append(proved, e.Manifest)
 		}

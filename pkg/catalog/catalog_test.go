@@ -69,6 +69,10 @@ func TestRecent(t *testing.T) {
 	if got := must[[]*Manifest](t)(Recent(t.Context(), broken{s, "mydb/" + id0 + "/manifest", errors.New("read too much")}, "mydb", trust, 2)); len(got) != 2 {
 		t.Errorf("%d of two", len(got))
 	}
+	forbidden := broken{s, "mydb/" + id2 + "/manifest", storage.ErrForbidden}
+	if _, err := Recent(t.Context(), forbidden, "mydb", trust, 1); !errors.Is(err, storage.ErrForbidden) {
+		t.Errorf("a manifest that may not be read: %v", err) // else a backup would seem to be due for ever
+	}
 }
 
 // TestAbandoned leaves alone what a live run on another machine may own, whatever

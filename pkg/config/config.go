@@ -27,6 +27,8 @@ const (
 	NeedRetention
 	// WantRetention reads those rules if they are given.
 	WantRetention
+	// NeedLock asks for the database too where that is what holds the lock.
+	NeedLock
 	needStorage
 	// NeedStorage asks for the storage, and for a NAME since backups lie below it.
 	NeedStorage = needStorage | NeedInstance
@@ -41,6 +43,12 @@ const (
 	FormatLegacy = "legacy"
 )
 
+// What keeps two runs of an instance apart.
+const (
+	LockStorage  = "storage"
+	LockDatabase = "database"
+)
+
 // Config is what a command runs with, checked. It prints without secrets.
 type Config struct {
 	Instance        string // NAME; "" when there is none and none is needed
@@ -50,6 +58,7 @@ type Config struct {
 	Database        Database
 	Keys            Keys
 	Storage         Storage
+	Lock            string // LockStorage or LockDatabase
 	Compression     string // zstd, zstd:1 to zstd:19, gzip or none
 	Format          string // FormatV1 or FormatLegacy
 	Timeouts        Timeouts

@@ -141,6 +141,9 @@
 //	--storage, DBACKED_STORAGE
 //	    Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix.
 //	    Default: file:///var/lib/dbacked
+//	--lock, DBACKED_LOCK
+//	    What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder), or database, a lock of the database's server, for services without conditional writes.
+//	    Default: storage
 //	--public-key, DBACKED_PUBLIC_KEY
 //	    RSA public key that backups are encrypted for: PEM text or a file, for example /etc/dbacked/public.pem. Several keys (several PEM blocks, or the flag several times): each of them opens the backup.
 //	--compression, DBACKED_COMPRESSION

@@ -35,6 +35,7 @@ type StorageFlags struct {
 	UploadFlags
 
 	Storage    string `name:"storage" group:"Storage" placeholder:"URL" builtin:"file:///var/lib/dbacked" help:"Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix."`
+	Lock       string `name:"lock" group:"Storage" placeholder:"WHERE" builtin:"storage" help:"What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder), or database, a lock of the database's server, for services without conditional writes."`
 	APIKey     Secret `name:"apikey" group:"Storage" hidden:"" placeholder:"KEY" help:"Key of the dbacked service. Refused: the service mode does not exist in this version yet."`
 	APIKeyFile string `kong:"-" variable:"DBACKED_APIKEY_FILE" help:"File that holds the key of the dbacked service. Refused, as the key is."`
 }

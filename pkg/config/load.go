@@ -110,7 +110,7 @@ func (l *loader) resolve() {
 	if l.needs(NeedRetention) || l.needs(WantRetention) {
 		l.resolveRetention()
 	}
-	if l.needs(NeedDatabase) {
+	if l.needs(NeedDatabase) || l.needs(NeedLock) && l.config.Lock == LockDatabase {
 		l.resolveDatabase()
 	}
 	if l.needs(NeedPublicKey) {

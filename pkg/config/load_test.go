@@ -34,6 +34,7 @@ func TestLoadEverything(t *testing.T) {
 		},
 		Keys:        Keys{PublicKeys: public, PrivateKey: NewSecret(private), Passphrase: NewSecret("pp")},
 		Storage:     Storage{Scheme: "file", Path: "/srv/my backups"},
+		Lock:        LockStorage,
 		Compression: "zstd:19", Format: FormatLegacy,
 		Timeouts: Timeouts{time.Second, 2 * time.Second, 3 * time.Second, 90 * time.Minute},
 		Trust:    []string{"a+1a2b3c4d+AbC/+=", "b+00000000+Zz"},

@@ -38,6 +38,18 @@ func (l *loader) resolveStorage() {
 		l.config.Storage = Storage{Scheme: SchemeFile, Path: filepath.Clean(location.Path)}
 	}
 	l.resolveUpload()
+	l.resolveLock()
+}
+
+func (l *loader) resolveLock() {
+	where, g := l.textOr(varLock, LockStorage)
+	if where != LockStorage && where != LockDatabase {
+		l.wrong(varLock, g, "%q keeps no lock: use storage or database", where)
+	}
+	l.config.Lock = where
+	if where == LockDatabase && l.config.Storage.Scheme == SchemeFile {
+		l.config.Storage.S3.OrphanAge = l.long(varOrphanAge) // other machines may write to the folder
+	}
 }
 
 func (l *loader) resolveUpload() {

@@ -246,3 +246,21 @@ func TestBucket(t *testing.T) {
 	wantOne(t, problems(t, setup{need: all, environ: with(minimal(t), varStorage, "s3://bucket", varS3AccessKey, "key")}),
 		"DBACKED_S3_ACCESS_KEY_ID and DBACKED_S3_SECRET_ACCESS_KEY go together")
 }
+
+// TestLock: what keeps the lock is read with the storage, and asks for the database
+// where that does.
+func TestLock(t *testing.T) {
+	c := mustLoad(t, setup{need: NeedStorage | NeedLock, environ: minimal(t)})
+	if c.Lock != LockStorage || c.Database.Name != "" {
+		t.Errorf("%q, %+v", c.Lock, c.Database)
+	}
+	environ := with(minimal(t), varLock, "database", varOrphanAge, "2d")
+	c = mustLoad(t, setup{need: NeedStorage | NeedLock, environ: environ})
+	if c.Lock != LockDatabase || c.Database.Name == "" || c.Storage.S3.OrphanAge != 2*day {
+		t.Errorf("%q, %+v", c.Lock, c.Database)
+	}
+	if c = mustLoad(t, setup{need: NeedStorage, environ: environ}); c.Database.Name != "" {
+		t.Errorf("a list needs no database: %+v", c.Database)
+	}
+	wantOne(t, problems(t, setup{need: NeedStorage, environ: with(minimal(t), varLock, "nobody")}), varLock, "storage or database")
+}

@@ -17,6 +17,7 @@ const (
 	varDBTLSCert       = "DBACKED_DB_TLS_CERT"
 	varDBTLSKey        = "DBACKED_DB_TLS_KEY"
 	varStorage         = "DBACKED_STORAGE"
+	varLock            = "DBACKED_LOCK"
 	varAPIKey          = "DBACKED_APIKEY"
 	varPublicKey       = "DBACKED_PUBLIC_KEY"
 	varCompression     = "DBACKED_COMPRESSION"

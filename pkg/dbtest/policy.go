@@ -77,6 +77,14 @@ func (p *Policy) Denied(r *http.Request) string {
 	return ""
 }
 
+// Needs are the rights that a request takes, by Amazon's names.
+func (*Policy) Needs(r *http.Request) (actions []string) {
+	for _, n := range needs(r) {
+		actions = append(actions, n.action)
+	}
+	return actions
+}
+
 // Enforce adds the policy to a plan: what it does not allow is answered as
 // Amazon S3 does. There, whoever may not list the bucket as a whole is not told
 // that an object is missing.

@@ -87,8 +87,12 @@ func needs(r *http.Request) []need {
 		return []need{{action: r.Method, resource: name}}
 	}
 	for _, sub := range []struct{ query, action string }{
-		{"uploadId", "s3:ListMultipartUploadParts"}, {"retention", "s3:GetObjectRetention"}, {"legal-hold", "s3:GetObjectLegalHold"},
-		{"acl", "s3:GetObjectAcl"}, {"tagging", "s3:GetObjectTagging"}, {"versionId", "s3:GetObjectVersion"},
+		{"uploadId", "s3:ListMultipartUploadParts"},
+		{"retention", "s3:GetObjectRetention"},
+		{"legal-hold", "s3:GetObjectLegalHold"},
+		{"acl", "s3:GetObjectAcl"},
+		{"tagging", "s3:GetObjectTagging"},
+		{"versionId", "s3:GetObjectVersion"},
 	} {
 		if q.Has(sub.query) {
 			return []need{{action: sub.action, resource: name}}

@@ -70,8 +70,17 @@ func TestGlob(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"a", "a", true}, {"a", "ab", false}, {"a*", "a", true}, {"*", "", true}, {"a*c", "abcbc", true}, {"a*c", "abcb", false},
-		{"a/*/b", "a/x/y/b", true}, {"?b", "ab", true}, {"?b", "b", false}, {"**", "x", true}, {"ab", "a", false},
+		{"a", "a", true},
+		{"a", "ab", false},
+		{"a*", "a", true},
+		{"*", "", true},
+		{"a*c", "abcbc", true},
+		{"a*c", "abcb", false},
+		{"a/*/b", "a/x/y/b", true},
+		{"?b", "ab", true},
+		{"?b", "b", false},
+		{"**", "x", true},
+		{"ab", "a", false},
 	} {
 		if glob(c.pattern, c.text) != c.want {
 			t.Errorf("%q, %q: %v", c.pattern, c.text, !c.want)

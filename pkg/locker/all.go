@@ -19,6 +19,18 @@ func All(locks ...Locker) Locker { return all(locks) }
 
 type all []Locker
 
+// Confirm asks those locks that can be asked.
+func (a all) Confirm(ctx context.Context) error {
+	for _, lock := range a {
+		if c, ok := lock.(interface{ Confirm(context.Context) error }); ok {
+			if err := c.Confirm(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (a all) Acquire(ctx context.Context) (context.Context, func(), error) {
 	var releases []func()
 	release := sync.OnceFunc(func() {

@@ -33,6 +33,21 @@ type Database struct {
 	open    func(ctx context.Context) (Session, error)
 	dialect dialect
 	every   time.Duration // how often the session is looked at
+
+	mu   sync.Mutex
+	held Session // of the run that holds the lock; nil when none does
+}
+
+// alone asks a session one question at a time.
+type alone struct {
+	Session
+	mu sync.Mutex
+}
+
+func (s *alone) Ask(ctx context.Context, statement string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Session.Ask(ctx, statement)
 }
 
 // dialect are the statements of one engine.
@@ -98,24 +113,46 @@ func (d *Database) Acquire(ctx context.Context) (context.Context, func(), error)
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
 	}
-	s, err := d.open(ctx)
+	opened, err := d.open(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("lock: a session of its own for %s: %w", d.dialect.what, err)
 	}
+	s := &alone{Session: opened}
 	if err := d.take(ctx, s); err != nil {
 		_ = s.Close()
 		return nil, nil, err
 	}
+	d.hold(s)
 	run, end := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() { d.watch(run, end, s) })
 	return run, sync.OnceFunc(func() {
 		end(nil)
 		watching.Wait()
+		d.hold(nil)
 		// Closing it frees the lock too, but the server may do that later.
 		_, _ = d.ask(context.WithoutCancel(ctx), s, d.dialect.give)
 		_ = s.Close()
 	}), nil
+}
+
+func (d *Database) hold(s Session) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = s
+}
+
+// Confirm asks the server whether the session that Acquire opened holds the lock
+// yet, and says ErrLost if not. Its end is else noticed some seconds later: a run
+// is to ask before it commits.
+func (d *Database) Confirm(ctx context.Context) error {
+	d.mu.Lock()
+	s := d.held
+	d.mu.Unlock()
+	if s == nil {
+		return fmt.Errorf("%w: %s is not held", ErrLost, d.dialect.what)
+	}
+	return d.check(context.WithoutCancel(ctx), s)
 }
 
 func (d *Database) take(ctx context.Context, s Session) error {

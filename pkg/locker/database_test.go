@@ -197,12 +197,20 @@ func databaseRace(t *testing.T, e engine) {
 }
 
 func databaseEnds(t *testing.T, e engine) {
-	run, release := eventually(t, e.lock("shop", "backup"))
+	lock := e.lock("shop", "backup")
+	run, release := eventually(t, lock)
 	defer release()
 	_, _, held := e.lock("shop", "backup").Acquire(t.Context())
+	err := lock.Confirm(t.Context())
+	if err != nil {
+		t.Errorf("while it is held: %v", err)
+	}
 	e.end(t, held)
+	contains(t, lock.Confirm(t.Context()), ErrLost, "run again")
 	<-run.Done()
 	contains(t, context.Cause(run), ErrLost, "the connection broke or somebody ended it", "run again")
+	release()
+	contains(t, All(lock).(all).Confirm(t.Context()), ErrLost, "is not held")
 	_, free := eventually(t, e.lock("shop", "backup"))
 	free()
 }

@@ -18,14 +18,18 @@ import (
 // failed one stored.
 const cleanupTimeout = 10 * time.Second
 
-// eventLeftovers marks in the log what killed runs left and the next removed.
-const eventLeftovers = "leftovers-removed"
-
 // Locker keeps two runs of one instance apart.
 type Locker interface {
 	// Acquire returns a context that ends when the lock is lost, and what gives
 	// it back.
 	Acquire(ctx context.Context) (context.Context, func(), error)
+}
+
+// Confirmer is a Locker that may lose the lock some time before the context ends.
+type Confirmer interface {
+	// Confirm says whether the lock is held at this moment. It is called once,
+	// before the manifest is written.
+	Confirm(ctx context.Context) error
 }
 
 // Lease is a Locker's memory in a store that several machines write to: which
@@ -52,9 +56,10 @@ type Backup struct {
 	Instance string
 	Signer   *catalog.Signer
 
-	// Lease is set where other machines may write to the store; then what is
-	// without a manifest is removed only if its run is known to be dead, or is
-	// older than OrphanAge. nil: this machine alone does.
+	// OrphanAge is set where other machines may write to the store; then what is
+	// without a manifest is removed only if it is older, or if the Lease, which
+	// may be nil, knows that its run is dead. 0, without a Lease: this machine
+	// alone writes, and what it finds under the lock belongs to no run that lives.
 	Lease     Lease
 	OrphanAge time.Duration
 
@@ -102,7 +107,7 @@ func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 	}
 	b.Progress.enter(StageCommit)
 	m.Finished = time.Now().UTC().Truncate(time.Second)
-	if err := context.Cause(ctx); err != nil { // a run that lost its lock does not commit
+	if err := b.mayCommit(ctx); err != nil {
 		b.discard(ctx, m)
 		return nil, at(StageCommit, err)
 	}
@@ -113,9 +118,22 @@ func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 	return m, nil
 }
 
+// mayCommit says whether the run holds its lock yet: one that lost it does not
+// commit.
+func (b *Backup) mayCommit(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if c, ok := b.Locker.(Confirmer); ok {
+		return c.Confirm(ctx)
+	}
+	return nil
+}
+
 // prepare removes what killed runs left and begins the manifest.
 func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
-	if err := b.clean(ctx); err != nil {
+	left := Leftovers{Store: b.Store, Instance: b.Instance, Lease: b.Lease, OrphanAge: b.OrphanAge, Log: b.Log}
+	if err := left.Remove(ctx); err != nil {
 		return nil, err
 	}
 	started := time.Now().UTC().Truncate(time.Second)
@@ -142,64 +160,6 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 		m.Recipients = append(m.Recipients, encryptor.Fingerprint(key))
 	}
 	return m, b.Describe(ctx, m)
-}
-
-// clean removes what runs that were killed left behind. The lock is held, so
-// none of it belongs to a run that lives.
-func (b *Backup) clean(ctx context.Context) error {
-	if c, ok := b.Store.(storage.Cleaner); ok {
-		names, err := c.RemoveUnfinished(ctx, b.Instance+"/")
-		if err != nil {
-			return err
-		}
-		if len(names) > 0 {
-			b.Log.Info("removed unfinished files of a run that was killed", zap.String("event", eventLeftovers), zap.Strings("files", names))
-		}
-	}
-	ids, err := b.removeOrphans(ctx)
-	if len(ids) > 0 {
-		b.Log.Info("removed backups that were never completed", zap.String("event", eventLeftovers), zap.Strings("backups", ids))
-	}
-	return err
-}
-
-func (b *Backup) removeOrphans(ctx context.Context) ([]string, error) {
-	if b.Lease == nil {
-		return catalog.RemoveOrphans(ctx, b.Store, b.Instance)
-	}
-	dead := b.Lease.Left()
-	ids, err := catalog.Abandoned(ctx, b.Store, b.Instance, b.OrphanAge, dead)
-	if err != nil {
-		return nil, err
-	}
-	err = b.abortUploads(ctx, dead)
-	if err == nil {
-		err = catalog.RemoveFiles(ctx, b.Store, b.Instance, ids)
-	}
-	if err != nil {
-		// Where deletion is forbidden that is as it should be.
-		b.Log.Warn("files of a run that was killed are left", zap.Strings("backups", ids), zap.Error(err))
-		return nil, context.Cause(ctx)
-	}
-	b.Lease.Cleaned(dead...)
-	return ids, nil
-}
-
-// abortUploads ends what runs that are dead began to store.
-func (b *Backup) abortUploads(ctx context.Context, dead []string) error {
-	r, ok := b.Store.(storage.Reclaimer)
-	if !ok {
-		return nil
-	}
-	for _, id := range dead {
-		if _, err := catalog.ParseID(id); err != nil {
-			continue // whoever writes the lease can write anything
-		}
-		if _, err := r.RemoveAbandoned(ctx, catalog.Path(b.Instance, id, "")+"/", 0); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // seal compresses and encrypts r into w. The last chunk is sealed only when r
@@ -243,7 +203,11 @@ func (b *Backup) discard(ctx context.Context, m *catalog.Manifest) {
 		}
 	}
 	if cause != nil {
-		b.Log.Warn("files of the failed backup are left; the next run removes them", zap.Strings("files", left), zap.Error(cause))
+		what := "files of the failed backup are left; the next run removes them"
+		if refused(cause) {
+			what = "files of the failed backup are left: they may not be removed"
+		}
+		b.Log.Warn(what, zap.Strings("files", left), zap.Error(cause))
 	}
 }
 

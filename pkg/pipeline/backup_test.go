@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/compress"
@@ -214,5 +215,76 @@ func TestNextRunRemovesWhatAKilledOneLeft(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(b.root, orphan, "*"))
 	if hidden, _ := filepath.Glob(filepath.Join(b.root, orphan, ".*")); err != nil || len(left)+len(hidden) != 0 {
 		t.Errorf("left: %v %v, %v", left, hidden, err)
+	}
+}
+
+// TestSharedStoreWithoutALease leaves alone what another machine may be writing:
+// all but what is older than the orphan age, by the store's clock.
+func TestSharedStoreWithoutALease(t *testing.T) {
+	b := newBed(t)
+	young, old := "20200101T000000Z-abcdef", "20200102T000000Z-abcdef"
+	for _, id := range []string{young, old} {
+		if err := b.store.Put(t.Context(), catalog.Path("shop", id, "0000.dbacked"), []byte("half")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	then := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(b.root, "shop", old, "0000.dbacked"), then, then); err != nil {
+		t.Fatal(err)
+	}
+	run := b.backup(dumpOf(noise(100)))
+	run.OrphanAge = time.Minute
+	if _, err := run.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	orphans, err := catalog.Orphans(t.Context(), b.store, "shop")
+	if err != nil || !slices.Equal(orphans, []string{young}) {
+		t.Errorf("left: %q, %v", orphans, err)
+	}
+}
+
+// confirming is a lock that was lost without that its context has ended.
+type confirming struct{ Locker }
+
+func (confirming) Confirm(context.Context) error { return locker.ErrLost }
+
+func TestUnconfirmedLockDoesNotCommit(t *testing.T) {
+	b := newBed(t)
+	run := b.backup(dumpOf(noise(100)))
+	run.Locker = confirming{run.Locker}
+	_, err := run.Run(t.Context())
+	wantStage(t, err, StageCommit, locker.ErrLost)
+	b.nothingLeft()
+}
+
+// TestListed compares sizes with a listing, and reads nothing.
+func TestListed(t *testing.T) {
+	b := newBed(t)
+	m := b.made(noise(1000))
+	listed := func() error {
+		t.Helper()
+		files, err := (&Verify{Store: b.store}).Listed(t.Context(), m)
+		if err != nil || len(files) != 1 || files[0].Opened {
+			t.Fatalf("%+v, %v", files, err)
+		}
+		return files[0].Err
+	}
+	if err := os.Chmod(b.path(m), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := listed(); err != nil {
+		t.Error(err)
+	}
+	if err := os.Truncate(b.path(m), 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := listed(); !errors.Is(err, ErrDiffers) {
+		t.Errorf("cut: %v", err)
+	}
+	if err := os.Remove(b.path(m)); err != nil {
+		t.Fatal(err)
+	}
+	if err := listed(); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("gone: %v", err)
 	}
 }

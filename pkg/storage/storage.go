@@ -25,9 +25,11 @@ var (
 	// ErrExists says that an object of that name is there already, and that it
 	// is not the one that was to be written.
 	ErrExists = errors.New("exists already")
-	// ErrLocked says that an object may not be removed: the store protects it
-	// for a time, or whoever asks lacks the right to.
+	// ErrLocked says that an object may not be removed yet: the store protects
+	// it for a time.
 	ErrLocked = errors.New("locked")
+	// ErrForbidden says that whoever asks lacks the right to do this.
+	ErrForbidden = errors.New("not allowed")
 )
 
 // Object is what a store says of one object.

@@ -65,6 +65,7 @@ func right(doing string) string {
 		{"list the versions", "s3:ListBucketVersions"},
 		{"list", "s3:ListBucket"},
 		{"read a version", "s3:GetObjectVersion"},
+		{"read the lock", "s3:GetObjectVersion and s3:GetObjectRetention"},
 		{"read", "s3:GetObject"},
 		{"remove a version", "s3:DeleteObjectVersion"},
 		{"remove", "s3:DeleteObject"},

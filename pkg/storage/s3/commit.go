@@ -59,7 +59,7 @@ func (w *writer) commit(ctx context.Context) (entry, error) {
 	}
 	w.mayExist(true)
 	if len(parts) == 0 {
-		v, err := w.store.putNew(ctx, w.name, w.small)
+		v, err := w.store.putNew(ctx, w.name, w.small, false)
 		if err != nil {
 			return entry{}, err
 		}

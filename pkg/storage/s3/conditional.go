@@ -24,7 +24,8 @@ func (s *Store) Get(ctx context.Context, name string) (data []byte, v storage.Ve
 }
 
 // PutNew writes a small object if there is none of that name. It says
-// errors.ErrUnsupported where the service has no conditional writes.
+// errors.ErrUnsupported, and writes nothing, where the service has no conditional
+// writes.
 func (s *Store) PutNew(ctx context.Context, name string, data []byte) (storage.Version, error) {
 	if err := check(ctx, name); err != nil {
 		return storage.Version{}, err
@@ -32,11 +33,7 @@ func (s *Store) PutNew(ctx context.Context, name string, data []byte) (storage.V
 	if s.unconditional.Load() {
 		return storage.Version{}, s.noConditions(name)
 	}
-	v, err := s.putNew(ctx, name, data)
-	if err == nil && s.unconditional.Load() {
-		return v, s.noConditions(name)
-	}
-	return v, err
+	return s.putNew(ctx, name, data, true)
 }
 
 // Replace writes a small object over one whose ETag is still tag.

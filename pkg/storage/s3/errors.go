@@ -17,7 +17,8 @@ import (
 
 // Error says what failed on which object, what the service answered, and what
 // to do. It wraps storage.ErrNotFound where an object is missing, and
-// storage.ErrLocked where one may not be removed yet.
+// storage.ErrLocked where one may not be removed yet, and storage.ErrForbidden
+// where these credentials may not do this.
 type Error struct {
 	Doing   string // "list", "write part 3 of"
 	Address string // s3://bucket/prefix/name
@@ -116,6 +117,8 @@ func (e *Error) kind() error {
 		return storage.ErrLocked
 	case e.Status == http.StatusForbidden && strings.Contains(e.Message, "WORM"), e.Code == "ObjectLocked":
 		return storage.ErrLocked
+	case e.Status == http.StatusForbidden && (e.Code == "AccessDenied" || e.Code == "Forbidden" || e.Code == "403 Forbidden"):
+		return storage.ErrForbidden // not so for a wrong key or a wrong clock
 	case e.Status == http.StatusNotImplemented || e.Code == "NotImplemented":
 		return errors.ErrUnsupported
 	}

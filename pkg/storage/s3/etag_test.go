@@ -2,6 +2,7 @@ package s3
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/dbacked/dbacked/pkg/dbtest"
@@ -29,5 +30,31 @@ func TestOtherETags(t *testing.T) {
 			}
 			b.clean("")
 		})
+	}
+}
+
+// TestOtherETagsUnread loses answers of such a service to a host that may only
+// write: it cannot tell what is there, and claims neither success nor that it is
+// another's.
+func TestOtherETagsUnread(t *testing.T) {
+	b := newBed(t, dbtest.S3(t, "--data-integrity-etag"), "unread", nil)
+	policy := b.writeOnly()
+	b.proxy.SetPlan(policy.Enforce(never))
+	for _, data := range [][]byte{pattern(smallestPart + 1), pattern(10)} {
+		name := fmt.Sprintf("db/1/%d", len(data))
+		if err := b.upload(name, data); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		b.proxy.SetPlan(policy.Enforce(lose(1)))
+		err := b.upload(name+".lost", data)
+		mustHave(t, err, "cannot be told without reading", "s3:GetObject")
+		if !errors.Is(err, storage.ErrForbidden) || errors.Is(err, storage.ErrExists) {
+			t.Errorf("%s: %v", name, err)
+		}
+		b.proxy.SetPlan(policy.Enforce(never))
+	}
+	b.proxy.SetPlan(policy.Enforce(lose(1)))
+	if err := b.Put(t.Context(), "db/1/manifest", []byte("m")); err != nil { // it may read this one
+		t.Error(err)
 	}
 }

@@ -125,6 +125,9 @@ func TestForbiddenIsFinal(t *testing.T) {
 	b := newBed(t, dbtest.S3(t), "forbidden", nil)
 	ctx := t.Context()
 	denied := dbtest.Fault{Name: "denied", Status: 403, Code: "AccessDenied"}
+	if err := b.Put(ctx, "db/there", nil); err != nil {
+		t.Fatal(err)
+	}
 	w, err := b.Create(ctx, "db/o")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +139,7 @@ func TestForbiddenIsFinal(t *testing.T) {
 	}{
 		{isPut, func() error { return b.Put(ctx, "db/x", nil) }, []string{"write s3://forbidden/", "403 AccessDenied", "s3:PutObject"}},
 		{isList, func() error { _, err := b.List(ctx, "db/"); return err }, []string{"s3:ListBucket "}},
-		{isGet, func() error { _, err := b.Open(ctx, "db/x", 0); return err }, []string{"read s3://forbidden/pre fix/é/db/x", "s3:GetObject "}},
+		{isGet, func() error { _, err := b.Open(ctx, "db/there", 0); return err }, []string{"read s3://forbidden/pre fix/é/db/there", "s3:GetObject "}},
 		{isDelete, func() error { return b.Remove(ctx, "db/x") }, []string{"s3:DeleteObject "}},
 		{isBegin, func() error { return w.WritePart(ctx, 1, 0, pattern(smallestPart)) }, []string{"begin the upload", "s3:PutObject"}},
 		{isAny, func() error { _, err := b.RemoveUnfinished(ctx, "db/"); return err }, []string{"s3:ListBucketMultipartUploads"}},
@@ -145,6 +148,9 @@ func TestForbiddenIsFinal(t *testing.T) {
 		b.times(-1, c.match, denied)
 		err := c.call()
 		mustHave(t, err, c.words...)
+		if !errors.Is(err, storage.ErrForbidden) {
+			t.Errorf("%v is not ErrForbidden", err)
+		}
 		if n := b.proxy.Done()["denied"] - before; n != 1 || temporary(err) {
 			t.Errorf("%v: asked %d times", err, n)
 		}

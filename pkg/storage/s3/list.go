@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,6 +78,19 @@ type entry struct {
 
 func (e entry) object(name string) storage.Object {
 	return storage.Object{Name: name, Size: e.size, Modified: e.modified}
+}
+
+// absent says whether an object is missing after an answer, err, that does not
+// say so: to whoever may not list all of the bucket, Amazon S3 forbids to read
+// what is not there.
+func (s *Store) absent(ctx context.Context, name string, err error) error {
+	if !errors.Is(err, storage.ErrForbidden) {
+		return err
+	}
+	if _, found, findErr := s.find(ctx, name); found || findErr != nil {
+		return err
+	}
+	return &Error{Doing: "read", Address: s.address(name), Err: storage.ErrNotFound}
 }
 
 // find looks an object up; found is false where there is none.

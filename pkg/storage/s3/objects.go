@@ -20,12 +20,13 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 	if err := check(ctx, name); err != nil {
 		return err
 	}
-	_, err := s.putNew(ctx, name, data)
+	_, err := s.putNew(ctx, name, data, false)
 	return err
 }
 
-// putNew writes an object if there is none of that name.
-func (s *Store) putNew(ctx context.Context, name string, data []byte) (v storage.Version, err error) {
+// putNew writes an object if there is none of that name; strict writes none
+// where the service cannot tell.
+func (s *Store) putNew(ctx context.Context, name string, data []byte, strict bool) (v storage.Version, err error) {
 	w := s.wantedData(name, data)
 	err = s.again(ctx, func(ctx context.Context) (err error) {
 		if s.unconditional.Load() {
@@ -38,6 +39,10 @@ func (s *Store) putNew(ctx context.Context, name string, data []byte) (v storage
 				o.SetMatchETagExcept("*")
 			}
 		})
+		if strict && errors.Is(err, errors.ErrUnsupported) {
+			s.unconditional.Store(true)
+			return s.noConditions(name)
+		}
 		if s.refused(err) {
 			return &storage.TemporaryError{Err: err}
 		}
@@ -136,5 +141,5 @@ func (s *Store) read(ctx context.Context, name string) (v storage.Version, data 
 		return v, nil, fmt.Errorf("read %s: it has more than %d bytes, which is not what is expected there", s.address(name), smallObject)
 	}
 	v.Now = a.date()
-	return v, data, err
+	return v, data, s.absent(ctx, name, err)
 }

@@ -85,6 +85,8 @@ func (r *reader) connect(ctx context.Context) error {
 		return r.connect(ctx)
 	case status(err) == http.StatusPreconditionFailed:
 		return fmt.Errorf("read %s: %w while it was being read: begin again", r.store.address(r.name), storage.ErrChanged)
+	case r.version == "" && r.tag == "":
+		return r.store.absent(ctx, r.name, err)
 	}
 	return err
 }

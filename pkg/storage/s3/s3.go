@@ -17,6 +17,10 @@
 // off goes on where it was, and never mixes two states of an object. Answers of
 // 403 and 404 are final, and the error says what to look at.
 //
+// To write takes no right to read, overwrite or remove what was written:
+// s3:PutObject with If-None-Match, s3:ListBucket, and for clearing up
+// s3:AbortMultipartUpload and s3:ListBucketMultipartUploads.
+//
 // Objects under NAME/control/ are the only ones that are replaced (see
 // [Store.Replace]), and the only ones that Options.Lock does not protect.
 //

@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -63,18 +64,27 @@ func (s *Store) same(ctx context.Context, w wanted, e entry) (bool, error) {
 		switch {
 		case err == nil && sum != "":
 			return sameSum(sum, w.sum), nil
-		case temporary(err):
-			return false, err
+		case temporary(err), errors.Is(err, storage.ErrForbidden) && w.data == nil:
+			return false, s.untold(w, err)
 		}
 	}
 	if w.data == nil {
 		return false, nil
 	}
 	_, data, err := s.read(ctx, w.name)
-	if temporary(err) {
-		return false, err
+	if temporary(err) || errors.Is(err, storage.ErrForbidden) {
+		return false, s.untold(w, err)
 	}
 	return err == nil && bytes.Equal(data, w.data), nil
+}
+
+// untold says that what is there, of the right size, may be what was written: its
+// ETag does not tell, and no more can be seen of it.
+func (s *Store) untold(w wanted, err error) error {
+	if temporary(err) {
+		return err
+	}
+	return fmt.Errorf("write %s: %d bytes are there, and whether they are what was sent cannot be told without reading: %w", s.address(w.name), w.size, err)
 }
 
 // storedSum is the checksum that the service keeps, "" if it keeps none.
