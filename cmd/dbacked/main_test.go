@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 			code = leaked
 		}
 		os.Exit(code)
-	}})
+	}, "dbacked-stream": func() { os.Exit(backupOfAStream()) }})
 }
 
 // withServers stops the servers after the last test.
