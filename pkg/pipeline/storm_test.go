@@ -55,7 +55,8 @@ type report struct {
 // TestStorm makes backups in a bucket through a network and a service that fail
 // by a seeded plan. Each run ends in a backup that is proved and restores equal,
 // or in an error that names a stage, with nothing to see and nothing left but
-// what it said that it could not remove; and that is gone after the next run.
+// what it said that it could not remove; and what is half-made of that is gone
+// after the next run.
 func TestStorm(t *testing.T) {
 	seeds := uint64(stormSeeds)
 	if text := os.Getenv("DBACKED_TEST_STORMS"); text != "" {

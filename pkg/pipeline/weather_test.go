@@ -16,10 +16,12 @@ func weather(seed uint64) dbtest.Plan {
 	random := rand.New(rand.NewPCG(seed, 2))
 	showers := dbtest.Seeded(seed, 3+random.IntN(6))
 	var lasting dbtest.Plan
-	switch seed % 5 {
-	case 3:
+	switch {
+	case seed%50 == 49:
+		return lastWord()
+	case seed%5 == 3:
 		lasting = outage(seed/5, random)
-	case 4:
+	case seed%5 == 4:
 		lasting = forbidden(seed/5, random)
 	default:
 		return showers
@@ -54,6 +56,23 @@ func outage(which uint64, random *rand.Rand) dbtest.Plan {
 			return dbtest.Fault{}
 		}
 		return fault
+	}
+}
+
+// lastWord is the worst moment: the manifest is stored, the answer is lost, and
+// from then on nobody can be asked. The backup is there, though its run must say
+// that it failed; it says that this may be so.
+func lastWord() dbtest.Plan {
+	gone := false
+	return func(r *http.Request) dbtest.Fault {
+		switch {
+		case gone:
+			return dbtest.Fault{Name: "gone after the manifest", Reset: true}
+		case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifest"):
+			gone = true
+			return dbtest.Fault{Name: "answer about the manifest lost", LoseAnswer: true}
+		}
+		return dbtest.Fault{}
 	}
 }
 
