@@ -76,7 +76,7 @@ func TestKilledSideBySide(t *testing.T) {
 				for what, times := range p.kills {
 					found["killed, "+what] += times
 				}
-				found["backups made by the others"] += len(p.made)
+				found["backups made by those that were not"] += len(p.made)
 				found["runs that found the lease taken"] += p.held
 			})
 		})
