@@ -8,10 +8,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.
 # Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
 TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus mandoc man-db
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
-BENCH_PACKAGES := $(DEMO_PACKAGES) age
+BENCH_PACKAGES := $(DEMO_PACKAGES) age zstd awscli rclone
 E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg
 
-.PHONY: help build test demo packages repo pkgcheck e2e lint fuzz bench clean
+.PHONY: help build test demo packages repo pkgcheck e2e lint storm fuzz bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -49,6 +49,12 @@ e2e: ## show the service in a real Debian under a real systemd (packaging/e2e)
 
 lint: ## check style and the import rules
 	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...
+
+storm: ## 200 seeded storms, 50 machines killed, 6 GiB in files of 20 parts: of each, make test does a part (15 min, 15 GB)
+	@packaging/need.sh $(TEST_PACKAGES)
+	DBACKED_TEST_STORMS=200 $(GO) test -race -v -count 1 -timeout 15m -run '^TestStorm$$' ./pkg/pipeline
+	DBACKED_TEST_KILLS=50 $(GO) test -race -v -count 1 -timeout 30m -run '^TestKilledSideBySide$$' ./cmd/dbacked
+	DBACKED_TEST_STREAM_MIB=6144 $(GO) test -v -count 1 -timeout 30m -run '^TestLongStream$$' ./cmd/dbacked
 
 FUZZTIME ?= 20s
 fuzz: ## fuzz every parser for FUZZTIME (20s) each

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -36,6 +37,8 @@ type bed struct {
 
 	settings map[string]string // of etc/shop.env
 	environ  map[string]string // of every run
+	program  string            // "": this one, dbacked in the path
+	limit    time.Duration     // of a run; 0: runTimeout
 }
 
 // keys is a pair of which the private half is also kept encrypted.
@@ -264,8 +267,8 @@ func (b *bed) start(in io.Reader, args ...string) *running {
 
 // prepare makes a run that is yet to be launched.
 func (b *bed) prepare(args ...string) *running {
-	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
-	r := &running{b: b, args: args, cmd: exec.CommandContext(ctx, "dbacked", args...), ended: make(chan struct{}), cancel: cancel}
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(b.limit, runTimeout))
+	r := &running{b: b, args: args, cmd: exec.CommandContext(ctx, cmp.Or(b.program, "dbacked"), args...), ended: make(chan struct{}), cancel: cancel}
 	for name, value := range b.environ {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
@@ -20,6 +21,7 @@ const leaked = 99
 // tests, so that they run what a person runs, with the race detector in it.
 func TestMain(m *testing.M) {
 	testscript.Main(withServers{m}, map[string]func(){"dbacked": func() {
+		leaseTerm, _ = time.ParseDuration(os.Getenv("TEST_LEASE_TERM"))
 		code := start()
 		// A read of the terminal that was interrupted is left behind, also by the
 		// list to pick from.
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 			code = leaked
 		}
 		os.Exit(code)
-	}})
+	}, "dbacked-stream": func() { os.Exit(backupOfAStream()) }})
 }
 
 // withServers stops the servers after the last test.

@@ -24,6 +24,11 @@ const connectionStall = 30 * time.Second
 // orphanAge is from when on what another machine left is removed.
 const orphanAge = 7 * 24 * time.Hour
 
+// leaseTerm is how long a lease outlives its last renewal; 0 is the locker's
+// default. Nobody can set it but the tests, in their own binary: a test cannot
+// wait minutes for each process that it kills.
+var leaseTerm time.Duration
+
 // depot is where the backups lie.
 type depot interface {
 	storage.Store
@@ -89,6 +94,7 @@ func lock(c *config.Config, store depot, log *zap.Logger) (locker.Locker, *locke
 		return locker.NewFile(filepath.Join(c.Storage.Path, c.Instance, "control", "lock")), nil
 	}
 	lease := locker.NewLease(conditional{shared}, storage.ErrNotFound, catalog.Path(c.Instance, "control", "lease"), locker.LeaseOptions{
+		Term: leaseTerm,
 		Watching: func(holder string, wait time.Duration) {
 			log.Info("the lease's holder seems to be dead; watching it before it is taken over", zap.String("holder", holder), zap.Duration("wait", wait))
 		},
