@@ -19,6 +19,10 @@ type ObjectVersion struct {
 	Removed  bool      // it is such a mark: there is nothing to read
 }
 
+// Kept tells whether the store keeps versions of the object: what is written over
+// this one does not destroy it.
+func (v ObjectVersion) Kept() bool { return v.ID != "" && v.ID != "null" }
+
 // Versioned is a Store that may keep what was there before an object was
 // overwritten or removed.
 type Versioned interface {
@@ -55,7 +59,7 @@ func (d *Displaced) Error() string {
 	if d.Newest.Removed {
 		what = "was removed"
 	}
-	return fmt.Sprintf("%s %s on %s (version %q); the version of %s (%q) is good", d.Name, what,
+	return fmt.Sprintf("%s %s on %s (version %q); the version of %s (%q) is good: remove the newer ones to bring it back", d.Name, what,
 		moment(d.Newest.Modified), d.Newest.ID, moment(d.Good.Modified), d.Good.ID)
 }
 
