@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -23,6 +22,14 @@ type Entry struct {
 	// Proof is nil if the origin of the manifest is proved, else an error that
 	// is ErrUnproved. It says nothing yet of the files: their hashes do.
 	Proof error
+
+	// Displaced says that the manifest is an older version of its object, since
+	// the newest is not proved or was removed; nil if it is the newest.
+	Displaced *storage.Displaced
+
+	// Forged says that the store keeps older versions and that none of the
+	// manifest's is proved: it is not that somebody wrote over a good one.
+	Forged bool
 }
 
 // Commit writes the manifest of a backup whose files are all stored: from then
@@ -37,49 +44,23 @@ func Commit(ctx context.Context, store storage.Store, m *Manifest, signer *Signe
 
 // Load reads one backup's manifest, or says ErrNoBackup.
 func Load(ctx context.Context, store storage.Store, instance, id string, trust Trust) (Entry, error) {
-	e := Entry{ID: id}
-	if _, err := ParseID(id); err != nil {
-		return e, fmt.Errorf("%w: %w", ErrNoBackup, err)
-	}
-	data, err := readManifest(ctx, store, Path(instance, id, manifestName))
-	if errors.Is(err, storage.ErrNotFound) {
-		return e, fmt.Errorf("%w %s of %s in %s", ErrNoBackup, id, instance, store)
-	}
-	if err != nil {
-		return e, err
-	}
-	e.Manifest, e.Proof = Decode(data, trust)
-	if m := e.Manifest; m != nil && (m.ID != id || m.Instance != instance) {
-		misplaced := fmt.Errorf("%w, %s of %s", ErrMisplaced, m.ID, m.Instance)
-		if e.Proof != nil {
-			misplaced = fmt.Errorf("%w; and %w", misplaced, e.Proof)
-		}
-		e.Proof, m.ID, m.Instance = misplaced, id, instance
-	}
-	return e, nil
-}
-
-// readManifest reads no more than what tells that a manifest is too long.
-func readManifest(ctx context.Context, store storage.Store, name string) ([]byte, error) {
-	r, err := store.Open(ctx, name, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = r.Close() }()
-	return io.ReadAll(io.LimitReader(r, maxManifest+1))
+	s := shelf{store: store, instance: instance, trust: trust}
+	return s.load(ctx, id)
 }
 
 // List returns the backups of an instance, the newest first. One whose manifest
 // the store cannot read is among them, as ErrGarbage that wraps the store's
-// error: it must not hide the others.
+// error: it must not hide the others. Those that were removed are not: see
+// [RemovedAfter].
 func List(ctx context.Context, store storage.Store, instance string, trust Trust) ([]Entry, error) {
 	complete, _, err := scan(ctx, store, instance)
 	if err != nil {
 		return nil, err
 	}
+	s := shelf{store: store, instance: instance, trust: trust}
 	entries := make([]Entry, 0, len(complete))
 	for _, id := range complete {
-		e, err := Load(ctx, store, instance, id, trust)
+		e, err := s.load(ctx, id)
 		if errors.Is(err, ErrNoBackup) {
 			continue // removed meanwhile
 		}
@@ -101,12 +82,13 @@ func Recent(ctx context.Context, store storage.Store, instance string, trust Tru
 	if err != nil {
 		return nil, err
 	}
+	s := shelf{store: store, instance: instance, trust: trust}
 	var proved []*Manifest
 	for _, id := range complete {
 		if len(proved) == n {
 			break
 		}
-		e, err := Load(ctx, store, instance, id, trust)
+		e, err := s.load(ctx, id)
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
@@ -173,7 +155,8 @@ func RemoveOrphans(ctx context.Context, store storage.Store, instance string) ([
 // Abandoned returns the ids of the orphans that no live run can own, though other
 // machines may write to the store too: those in dead, and those whose newest file
 // is older than age, by the store's clock, which the newest object of the
-// instance tells; a lease that is held there was written a moment ago.
+// instance tells; a lease that is held there was written a moment ago. One whose
+// manifest the store still keeps, though somebody removed it, is none of them.
 func Abandoned(ctx context.Context, store storage.Store, instance string, age time.Duration, dead []string) ([]string, error) {
 	all, newest, err := folders(ctx, store, instance)
 	var ids []string
@@ -182,7 +165,8 @@ func Abandoned(ctx context.Context, store storage.Store, instance string, age ti
 			ids = append(ids, f.id)
 		}
 	}
-	return ids, err
+	s := shelf{store: store, instance: instance}
+	return slices.DeleteFunc(ids, func(id string) bool { return s.buried(ctx, id) }), err
 }
 
 // RemoveFiles removes what there is of backups that have no manifest.

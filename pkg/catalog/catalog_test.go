@@ -35,7 +35,7 @@ func TestCommitAndList(t *testing.T) {
 		ok(t, s.Put(t.Context(), name, []byte("not ours")))
 	}
 	entries := must[[]Entry](t)(List(t.Context(), s, "mydb", trust))
-	if diff := cmp.Diff([]Entry{{id2, manifest(id2), nil}, {id1, manifest(id1), nil}}, entries); diff != "" {
+	if diff := cmp.Diff([]Entry{{ID: id2, Manifest: manifest(id2)}, {ID: id1, Manifest: manifest(id1)}}, entries); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if id := must[string](t)(Newest(t.Context(), s, "mydb")); id != id2 {

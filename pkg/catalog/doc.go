@@ -19,6 +19,11 @@
 // origin is proved. What no signature can exclude is an older set of backups
 // shown again: [ReadLast] remembers the newest id that this host has seen.
 //
+// In a store that keeps older versions of what was overwritten or removed, a
+// manifest that is no good one any more is looked for among those, and the entry
+// says so ([Entry.Displaced]). A manifest is written once: the oldest version that
+// is proved is the one.
+//
 // Which backups stay is a [Policy]. [Survey] reads what there is, [Plan], a pure
 // function, decides and gives a reason for each, and [Prune] carries it out, all
 // under the instance's lock:

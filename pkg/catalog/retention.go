@@ -46,12 +46,13 @@ func Survey(ctx context.Context, store storage.Store, instance string, trust Tru
 	if err != nil {
 		return nil, err
 	}
+	s := shelf{store: store, instance: instance, trust: trust}
 	var dated []Dated
 	for _, f := range all {
 		if !f.complete {
 			continue
 		}
-		e, err := Load(ctx, store, instance, f.id, trust)
+		e, err := s.load(ctx, f.id)
 		if errors.Is(err, ErrNoBackup) {
 			continue // removed meanwhile
 		}
@@ -61,7 +62,15 @@ func Survey(ctx context.Context, store storage.Store, instance string, trust Tru
 		if err != nil {
 			e.Proof = fmt.Errorf("%w: %w", ErrGarbage, err)
 		}
+		if e.Proof == nil && e.Displaced == nil && f.committed.Sub(e.Manifest.Finished) > maxRedated {
+			if first, _, _ := s.older(ctx, f.id); first != nil {
+				e = *first // the same was written again, to make an old one look new
+			}
+		}
 		d := Dated{Entry: e, Date: f.committed, Damage: f.damage(e.Manifest)}
+		if e.Displaced != nil {
+			d.Date = e.Displaced.Good.Modified
+		}
 		for _, size := range f.sizes {
 			d.Stored += size
 		}

@@ -90,9 +90,10 @@ func some(texts []string) string {
 
 // Plan decides which backups of one instance are kept and which go. It never
 // removes the newest good one, nor what is younger than the minimum. A backup
-// whose origin is not proved, that is damaged, or that the store dates more
-// than 10 minutes after now counts for no rule, and nothing at all is removed
-// while there is one. It reads no clock and changes nothing: [Prune] does.
+// whose origin is not proved, that is damaged or hidden by a newer version, or
+// that the store dates more than 10 minutes after now counts for no rule, and
+// nothing at all is removed while there is one. It reads no clock and changes
+// nothing: [Prune] does.
 func Plan(now time.Time, backups []Dated, policy Policy) Pruning {
 	backups = slices.SortedFunc(slices.Values(backups), func(a, b Dated) int {
 		return cmp.Or(b.Date.Compare(a.Date), strings.Compare(b.ID, a.ID))
@@ -128,6 +129,8 @@ func suspect(now time.Time, b Dated) string {
 		return b.Proof.Error()
 	case b.Manifest == nil:
 		return ErrGarbage.Error()
+	case b.Displaced != nil:
+		return b.Displaced.Error()
 	case b.Damage != nil:
 		return "damaged: " + b.Damage.Error()
 	case b.Date.IsZero():

@@ -99,23 +99,3 @@ type Reclaimer interface {
 	// what is known to be dead.
 	RemoveAbandoned(ctx context.Context, prefix string, age time.Duration) ([]string, error)
 }
-
-// ObjectVersion is one state of an object in a Versioned store.
-type ObjectVersion struct {
-	ID       string // "" in a store, or of an object, without versions
-	Tag      string // the ETag; opaque
-	Size     int64
-	Modified time.Time // by the store's clock
-	Latest   bool      // it is what Open reads
-}
-
-// Versioned is a Store that may keep what was there before an object was
-// overwritten or removed.
-type Versioned interface {
-	// Versions returns every state of an object that is kept, the newest
-	// first; none is no error.
-	Versions(ctx context.Context, name string) ([]ObjectVersion, error)
-
-	// OpenVersion is Open for one of them.
-	OpenVersion(ctx context.Context, name, id string, offset int64) (io.ReadCloser, error)
-}

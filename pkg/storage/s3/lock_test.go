@@ -93,14 +93,17 @@ func TestVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(versions) != 3 || !versions[0].Removed || !versions[0].Latest || versions[0].Modified.IsZero() {
+		t.Fatalf("%+v", versions)
+	}
 	var texts []string
-	for _, v := range versions {
+	for _, v := range versions[1:] {
 		r, err := b.OpenVersion(ctx, "db/1/manifest", v.ID, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		text, err := io.ReadAll(r)
-		if err = errors.Join(err, r.Close()); err != nil || v.Size != int64(len(text)+1) || v.Modified.IsZero() || v.Latest {
+		if err = errors.Join(err, r.Close()); err != nil || v.Size != int64(len(text)+1) || v.Modified.IsZero() || v.Latest || v.Removed {
 			t.Errorf("%+v: %v", v, err)
 		}
 		texts = append(texts, string(text))

@@ -49,6 +49,15 @@ type reader struct {
 	answer   *answer
 }
 
+// State is what is read, as far as it is known; of an object whose end was
+// asked for, nothing is.
+func (r *reader) State() storage.ObjectVersion {
+	if r.tag == "" {
+		return storage.ObjectVersion{}
+	}
+	return storage.ObjectVersion{Name: r.name, ID: r.seen, Tag: r.tag, Size: r.size}
+}
+
 // doing is what the service's answers are about.
 func (r *reader) doing() string {
 	if r.version != "" {

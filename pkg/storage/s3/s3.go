@@ -58,6 +58,7 @@ var (
 	_ storage.Conditional = (*Store)(nil)
 	_ storage.Reclaimer   = (*Store)(nil)
 	_ storage.Versioned   = (*Store)(nil)
+	_ storage.Stated      = (*reader)(nil)
 )
 
 // Open checks o and makes a store of it. It sends nothing: whether the bucket

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -15,47 +16,83 @@ import (
 // noVersion is the id of what was written while the bucket kept no versions.
 const noVersion = "null"
 
-// Versions returns every state of an object that the bucket keeps, the newest
-// first, without the marks that removals leave.
+// mostVersions is how many of the oldest versions of one object are looked at,
+// besides the newest: whoever may write can make as many as he likes, but none
+// that is older than the first.
+const mostVersions = 1000
+
+// Versions returns the states of an object that the bucket keeps and the marks
+// of its removals, the newest first: all of them, or the newest and the 1000
+// oldest.
 func (s *Store) Versions(ctx context.Context, name string) ([]storage.ObjectVersion, error) {
 	if err := check(ctx, name); err != nil {
 		return nil, err
 	}
-	all, err := s.versions(ctx, name)
-	var versions []storage.ObjectVersion
-	for _, v := range all {
-		if !v.IsDeleteMarker {
-			versions = append(versions, storage.ObjectVersion{
-				ID: v.VersionID, Tag: v.ETag, Size: v.Size, Modified: v.LastModified, Latest: v.IsLatest,
-			})
-		}
-	}
-	return versions, err
+	all, err := s.versions(ctx, name, "", func(n string) bool { return n == name }, mostVersions)
+	return all[name], err
 }
 
-// versions are all states of an object, the newest first, and the marks of its
-// removals.
-func (s *Store) versions(ctx context.Context, name string) (versions []minio.ObjectInfo, err error) {
-	key := s.key(name)
-	_, err = s.retry(ctx, "list the versions of", name, func(ctx context.Context) error {
-		versions = versions[:0]
-		return s.each(ctx, minio.ListObjectsOptions{Prefix: key, WithVersions: true}, func(o minio.ObjectInfo) bool {
-			if o.Key == key {
-				versions = append(versions, o)
-			}
-			return o.Key == key // others that begin with it come after
+// VersionsUnder is Versions for many objects. It lists 1000 versions a request,
+// also of those that are not picked.
+func (s *Store) VersionsUnder(ctx context.Context, prefix, after string, pick func(name string) bool) (map[string][]storage.ObjectVersion, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return s.versions(ctx, prefix, after, pick, mostVersions)
+}
+
+// versions lists versions by the names of their objects: of each the newest and
+// the most oldest ones. After a failure it begins again: some services list the
+// marks of removals apart, so that the place of a failure tells little.
+func (s *Store) versions(ctx context.Context, prefix, after string, pick func(name string) bool, most int) (all map[string][]storage.ObjectVersion, err error) {
+	o := minio.ListObjectsOptions{Prefix: s.key(prefix), WithVersions: true}
+	if after != "" {
+		o.StartAfter = s.key(after)
+	}
+	err = s.options.Backoff.Retry(ctx, func(ctx context.Context) error {
+		all = map[string][]storage.ObjectVersion{}
+		_, err := s.try(ctx, "list the versions of", prefix, func(ctx context.Context) error {
+			return s.each(ctx, o, func(o minio.ObjectInfo) bool {
+				if name, ok := s.object(o.Key); ok && name > after && pick(name) { // some services send the object at the marker too
+					all[name] = trim(append(all[name], version(name, o)), most, 2*most)
+				}
+				return true
+			})
 		})
+		return err
 	})
-	slices.SortStableFunc(versions, func(a, b minio.ObjectInfo) int {
-		switch {
-		case a.IsLatest != b.IsLatest && a.IsLatest:
-			return -1
-		case a.IsLatest != b.IsLatest:
-			return 1
-		}
-		return b.LastModified.Compare(a.LastModified)
-	})
-	return versions, err
+	for name, versions := range all {
+		slices.SortStableFunc(versions, newestFirst)
+		all[name] = trim(versions, most, most+1)
+	}
+	return all, err
+}
+
+func version(name string, o minio.ObjectInfo) storage.ObjectVersion {
+	return storage.ObjectVersion{
+		Name: name, ID: o.VersionID, Tag: o.ETag, Size: o.Size, Modified: o.LastModified, Latest: o.IsLatest, Removed: o.IsDeleteMarker,
+	}
+}
+
+// trim shortens versions that are more than limit to the newest and the most
+// last ones.
+func trim(versions []storage.ObjectVersion, most, limit int) []storage.ObjectVersion {
+	if len(versions) <= limit {
+		return versions
+	}
+	last := len(versions) - most
+	old := slices.DeleteFunc(versions[:last], func(v storage.ObjectVersion) bool { return !v.Latest })
+	return append(old, versions[last:]...)
+}
+
+func newestFirst(a, b storage.ObjectVersion) int {
+	switch {
+	case a.Latest != b.Latest && a.Latest:
+		return -1
+	case a.Latest != b.Latest:
+		return 1
+	}
+	return b.Modified.Compare(a.Modified)
 }
 
 // OpenVersion is Open for a state that Versions returned.
@@ -66,21 +103,22 @@ func (s *Store) OpenVersion(ctx context.Context, name, id string, offset int64) 
 // removeVersions removes every state of an object, the oldest first: it is the
 // one that object lock protects, where somebody wrote another over it.
 func (s *Store) removeVersions(ctx context.Context, name string) error {
-	versions, err := s.versions(ctx, name)
+	all, err := s.versions(ctx, name, "", func(n string) bool { return n == name }, math.MaxInt/2)
 	if err != nil {
 		return err
 	}
+	versions := all[name]
 	for _, v := range slices.Backward(versions) {
-		if v.IsDeleteMarker {
+		if v.Removed {
 			continue // as long as it is there, what is below stays hidden
 		}
-		if err := s.removeVersion(ctx, name, v); err != nil {
+		if err := s.removeVersion(ctx, name, v.ID); err != nil {
 			return err
 		}
 	}
 	for _, v := range versions {
-		if v.IsDeleteMarker {
-			if err := s.remove(ctx, "remove a version of", name, v.VersionID); err != nil {
+		if v.Removed {
+			if err := s.remove(ctx, "remove a version of", name, v.ID); err != nil {
 				return err
 			}
 		}
@@ -88,15 +126,15 @@ func (s *Store) removeVersions(ctx context.Context, name string) error {
 	return nil
 }
 
-func (s *Store) removeVersion(ctx context.Context, name string, v minio.ObjectInfo) error {
-	err := s.remove(ctx, "remove a version of", name, v.VersionID)
+func (s *Store) removeVersion(ctx context.Context, name, id string) error {
+	err := s.remove(ctx, "remove a version of", name, id)
 	if err == nil || errors.Is(err, storage.ErrLocked) || status(err) != 403 {
 		return err
 	}
 	// Forbidden, but why? The object's own lock tells.
 	var locked bool
 	_, statErr := s.retry(ctx, "read the lock of", name, func(ctx context.Context) error {
-		info, err := s.core.StatObject(ctx, s.options.Bucket, s.key(name), minio.StatObjectOptions{VersionID: v.VersionID})
+		info, err := s.core.StatObject(ctx, s.options.Bucket, s.key(name), minio.StatObjectOptions{VersionID: id})
 		locked = strings.TrimSpace(info.Metadata.Get("X-Amz-Object-Lock-Retain-Until-Date")) != ""
 		return err
 	})
