@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // read returns all of s from an offset.
@@ -59,6 +61,9 @@ func (c *chain) readFile(p []byte) (n int, err error) {
 			return 0, err
 		}
 		c.sum, c.size = sha256.New(), 0
+		if err := c.tell(); err != nil {
+			return 0, err
+		}
 	}
 	n, err = c.open.Read(p)
 	c.size += int64(n)
@@ -67,6 +72,17 @@ func (c *chain) readFile(p []byte) (n int, err error) {
 	}
 	c.count(int64(n))
 	return n, err
+}
+
+// tell spares the reading of a file whose size tells that it is another one.
+func (c *chain) tell() error {
+	s, ok := c.open.(storage.Stated)
+	if state := (storage.ObjectVersion{}); ok && c.judge != nil && c.files[0].SHA256 != "" {
+		if state = s.State(); state.Tag != "" && state.Size != c.files[0].StoredBytes {
+			return c.files[0].compare(state.Size, "")
+		}
+	}
+	return nil
 }
 
 // endFile leaves the file at hand and returns how the chain ends, or nil if it

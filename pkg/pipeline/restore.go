@@ -8,6 +8,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/compress"
 	"github.com/dbacked/dbacked/pkg/encryptor"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // Restore is what bringing one file back needs.
@@ -27,14 +28,21 @@ type Restore struct {
 	Target func(ctx context.Context, r io.Reader) error
 
 	Progress *Progress // may be nil
+
+	// Displaced, if set, is told of each file of which an older version is read,
+	// since the newest is not what the manifest says: before the target gets
+	// anything.
+	Displaced func(d *storage.Displaced)
 }
 
 // Run brings the file back. The file is read twice: first it is compared with
 // what the manifest says, since a dump runs as SQL and must be known to come
 // from this agent before any of it does; then it is opened and given to the
-// target. Both passes read the same file: the second goes on behind the header
-// that the first one saw, and whoever exchanges what follows would need the key
-// that this header seals.
+// target. Where the store keeps older versions and the newest is not what the
+// manifest says, one that is takes its place ([Sealed.Displaced]). Both passes
+// read the same version, or at least the same file: the second goes on behind the
+// header that the first one saw, and whoever exchanges what follows would need
+// the key that this header seals.
 func (r *Restore) Run(ctx context.Context) error {
 	header, format, err := r.check(ctx)
 	if err != nil {
@@ -60,11 +68,43 @@ func (r *Restore) check(ctx context.Context) ([]byte, encryptor.Format, error) {
 		header, format, err := encryptor.ReadHeader(in)
 		return header, format, r.File.named(err)
 	}
-	in.judge = func(err error) error { return err }
+	good := 0
+	in.judge = func(err error) error {
+		if err == nil {
+			good++
+		}
+		return err
+	}
 	header, format, err := encryptor.ReadHeader(in)
 	if _, differs := io.Copy(io.Discard, in); differs != nil {
-		return nil, 0, differs
+		return r.mend(ctx, good, differs)
 	}
+	return header, format, r.File.named(err)
+}
+
+// mend is check after one of the files was found to differ, by cause, behind so
+// many good ones: older versions may be what the manifest says.
+func (r *Restore) mend(ctx context.Context, good int, cause error) ([]byte, encryptor.Format, error) {
+	r.Progress.restart(StageVerify, r.File.totalStored())
+	for _, f := range r.File.files()[good:] {
+		if cause == nil {
+			cause = f.compareStored(ctx, r.Progress.addStored)
+		}
+		if cause != nil {
+			cause = f.settle(ctx, cause, r.Progress.addStored)
+		}
+		if cause != nil {
+			return nil, 0, cause
+		}
+	}
+	for _, d := range r.File.Displaced() {
+		if r.Displaced != nil {
+			r.Displaced(d)
+		}
+	}
+	in := r.File.read(ctx, 0, func(int64) {})
+	defer in.close()
+	header, format, err := encryptor.ReadHeader(in)
 	return header, format, r.File.named(err)
 }
 

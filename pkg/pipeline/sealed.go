@@ -25,6 +25,8 @@ type Sealed struct {
 	StoredBytes int64
 	PlainBytes  int64 // with that of Rest
 
+	object *object // in a store; nil for a spool
+
 	// Rest are the files in which this one goes on, in their order. Only this
 	// first one has a header.
 	Rest []Sealed
@@ -40,12 +42,11 @@ func SealedFile(store storage.Store, m *catalog.Manifest, f catalog.File) Sealed
 }
 
 func sealedFile(store storage.Store, m *catalog.Manifest, f catalog.File) Sealed {
-	name := catalog.Path(m.Instance, m.ID, f.Name)
+	o := &object{store: store, name: catalog.Path(m.Instance, m.ID, f.Name)}
 	return Sealed{
-		Name: name,
-		Open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
-			return store.Open(ctx, name, offset)
-		},
+		Name:        o.name,
+		Open:        o.open,
+		object:      o,
 		SHA256:      f.SHA256,
 		StoredBytes: f.StoredBytes,
 		PlainBytes:  f.PlainBytes,

@@ -25,6 +25,10 @@ type Checked struct {
 	File   catalog.File
 	Opened bool  // it was decrypted and decompressed, not only compared
 	Err    error // nil if the file is what the manifest says
+
+	// Displaced says that only an older version of the file is; nil if the
+	// newest is.
+	Displaced *storage.Displaced
 }
 
 // Run checks every file of a backup, also after one that is damaged. Its error
@@ -59,16 +63,43 @@ func (v *Verify) chain(ctx context.Context, m *catalog.Manifest, files []catalog
 		damaged = damaged || err != nil
 		return nil // the others are looked at all the same
 	}
-	var opened error
-	if v.Key != nil {
-		var plain int64
-		if plain, opened = Open(io.Discard, in, v.Key, v.Progress); opened == nil {
-			opened = sealed.comparePlain(plain)
-		}
-	}
+	opened := v.open(in, &sealed)
 	_, err := io.Copy(io.Discard, in) // what was not opened
+	if damaged && v.mend(ctx, &sealed, checked) {
+		again := sealed.read(ctx, 0, func(int64) {})
+		defer again.close()
+		damaged, opened = false, v.open(again, &sealed)
+	}
 	if err == nil && !damaged {
 		checked[0].Err = sealed.named(opened)
 	}
 	return checked
+}
+
+// open decrypts and decompresses a file, if there is a key.
+func (v *Verify) open(in io.Reader, sealed *Sealed) error {
+	if v.Key == nil {
+		return nil
+	}
+	plain, err := Open(io.Discard, in, v.Key, v.Progress)
+	if err == nil {
+		err = sealed.comparePlain(plain)
+	}
+	return err
+}
+
+// mend looks for older versions of the files that are not what the manifest says,
+// and tells whether all are good now.
+func (v *Verify) mend(ctx context.Context, sealed *Sealed, checked []Checked) bool {
+	good := true
+	for i, f := range sealed.files()[:len(checked)] {
+		if checked[i].Err == nil {
+			continue
+		}
+		if checked[i].Err = f.settle(ctx, checked[i].Err, v.Progress.addStored); checked[i].Err == nil {
+			checked[i].Displaced = f.object.displaced
+		}
+		good = good && checked[i].Err == nil
+	}
+	return good
 }
