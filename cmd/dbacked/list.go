@@ -106,6 +106,38 @@ func (a *app) entries(ctx context.Context, c *config.Config) ([]catalog.Entry, e
 	return catalog.List(ctx, store, c.Instance, t)
 }
 
+// entriesKept is entries for those who read: where a bucket keeps what was removed,
+// backups are among them that somebody removed and that are newer than all others,
+// which no prune does, and the one that was asked for by its id.
+func (a *app) entriesKept(ctx context.Context, c *config.Config, id string) ([]catalog.Entry, error) {
+	entries, err := a.entries(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = store.Close() }()
+	t, err := trust(c)
+	if err != nil {
+		return nil, err
+	}
+	var newest *catalog.Manifest
+	if i := slices.IndexFunc(entries, func(e catalog.Entry) bool { return e.Proof == nil }); i >= 0 {
+		newest = entries[i].Manifest
+	}
+	removed, err := catalog.RemovedAfter(ctx, store, c.Instance, t, newest)
+	wanted := func(e catalog.Entry) bool { return strings.HasPrefix(e.ID, id) }
+	if err == nil && id != "" && !slices.ContainsFunc(append(removed, entries...), wanted) {
+		removed, err = catalog.Removed(ctx, store, c.Instance, t, id)
+	}
+	if err != nil {
+		a.warn("whether newer backups were removed cannot be seen: " + err.Error())
+	}
+	return append(removed, entries...), nil
+}
+
 // listed is a backup as --json prints it.
 type listed struct {
 	ID       string            `json:"id"`
@@ -113,6 +145,8 @@ type listed struct {
 	Error    string            `json:"error,omitempty"`  // why it is not, or why the manifest cannot be read
 	Places   []string          `json:"places,omitempty"` // of several, those that hold it
 	Manifest *catalog.Manifest `json:"manifest,omitempty"`
+
+	Displaced string `json:"displaced,omitempty"` // why only an older version of the manifest is good
 }
 
 func writeJSON(w io.Writer, entries []placed) error {
@@ -121,6 +155,9 @@ func writeJSON(w io.Writer, entries []placed) error {
 		row := listed{ID: e.ID, Proved: e.Proof == nil, Places: e.places, Manifest: e.Manifest}
 		if e.Proof != nil {
 			row.Error = e.Proof.Error()
+		}
+		if e.Displaced != nil {
+			row.Displaced = e.Displaced.Error()
 		}
 		if err := enc.Encode(row); err != nil {
 			return err
@@ -163,6 +200,9 @@ func totals(m *catalog.Manifest) (plain, stored int64) {
 }
 
 func origin(e catalog.Entry) string {
+	if e.Proof == nil && e.Displaced != nil {
+		return "proved; " + e.Displaced.Error()
+	}
 	if e.Proof == nil {
 		return "proved"
 	}

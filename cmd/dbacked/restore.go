@@ -110,6 +110,9 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if err := r.proveOrigin(a, e); err != nil {
 		return err
 	}
+	if e.Displaced != nil {
+		a.warn(e.Displaced.Error())
+	}
 	a.warnIfLegacy(e.Manifest)
 	key, err := a.privateKey(ctx, c)
 	if err != nil {
@@ -129,13 +132,13 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	}
 	run := &pipeline.Restore{
 		File: pipeline.SealedFile(store, e.Manifest, *dump), Key: key, Proved: e.Proof == nil,
-		Progress: new(pipeline.Progress),
+		Progress: new(pipeline.Progress), Displaced: a.warnDisplaced,
 	}
 	if r.RawOutput {
 		return r.toOutput(ctx, a, run)
 	}
 	t := &target{app: a, config: c, options: r, manifest: e.Manifest, db: openDatabase(c, a.logger())}
-	if t.globals, err = readGlobals(ctx, store, e.Manifest, key, run.Proved); err != nil {
+	if t.globals, err = a.readGlobals(ctx, store, e.Manifest, key, run.Proved); err != nil {
 		return err
 	}
 	if err := t.restore(ctx, run); err != nil || !run.Proved {
@@ -155,7 +158,7 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 
 // choose finds the backup to restore.
 func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, warn bool) (catalog.Entry, error) {
-	entries, err := a.entries(ctx, c)
+	entries, err := a.entriesKept(ctx, c, r.Backup)
 	if err != nil {
 		return catalog.Entry{}, err
 	}

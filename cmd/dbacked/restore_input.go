@@ -113,14 +113,17 @@ func fileOf(m *catalog.Manifest, kind string) *catalog.File {
 	return nil
 }
 
+// warnDisplaced says that an older version of a file is restored.
+func (a *app) warnDisplaced(d *storage.Displaced) { a.warn(d.Error()) }
+
 // readGlobals reads what a backup says of roles; nil when it says nothing.
-func readGlobals(ctx context.Context, store storage.Store, m *catalog.Manifest, key *rsa.PrivateKey, proved bool) ([]byte, error) {
+func (a *app) readGlobals(ctx context.Context, store storage.Store, m *catalog.Manifest, key *rsa.PrivateKey, proved bool) ([]byte, error) {
 	f := fileOf(m, catalog.KindGlobals)
 	if f == nil {
 		return nil, nil // a legacy backup has none
 	}
 	var buf bytes.Buffer
-	run := &pipeline.Restore{File: pipeline.SealedFile(store, m, *f), Key: key, Proved: proved}
+	run := &pipeline.Restore{File: pipeline.SealedFile(store, m, *f), Key: key, Proved: proved, Displaced: a.warnDisplaced}
 	run.Target = func(_ context.Context, r io.Reader) error {
 		n, err := io.Copy(&buf, io.LimitReader(r, maxGlobals+1))
 		if err == nil && n > maxGlobals {

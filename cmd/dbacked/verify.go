@@ -79,7 +79,11 @@ func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *r
 }
 
 func (v *verifyCommand) choose(ctx context.Context, a *app, c *config.Config) ([]catalog.Entry, error) {
-	entries, err := a.entries(ctx, c)
+	list := func() ([]catalog.Entry, error) { return a.entriesKept(ctx, c, v.Backup) }
+	if v.Listed { // by who may not read
+		list = func() ([]catalog.Entry, error) { return a.entries(ctx, c) }
+	}
+	entries, err := list()
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +107,8 @@ type verified struct {
 	Proved bool           `json:"proved"`           // whether the origin is proved
 	Origin string         `json:"origin,omitempty"`
 	Files  []verifiedFile `json:"files,omitempty"`
+
+	Displaced string `json:"displaced,omitempty"` // why only an older version of the manifest is good
 }
 
 type verifiedFile struct {
@@ -110,6 +116,8 @@ type verifiedFile struct {
 	Kind  string `json:"kind"`
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
+
+	Displaced string `json:"displaced,omitempty"` // why only an older version of the file is good
 }
 
 // one verifies a backup and prints what was found; its error says that the
@@ -118,6 +126,10 @@ func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e
 	run.Progress = new(pipeline.Progress)
 	var files []pipeline.Checked
 	bad := e.Proof
+	var displaced error
+	if e.Displaced != nil {
+		displaced = e.Displaced
+	}
 	if e.Manifest != nil {
 		err := a.follow(ctx, run.Progress, func() (err error) {
 			if v.Listed {
@@ -141,14 +153,24 @@ func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e
 			row.Error = f.Err.Error()
 			bad = errors.Join(bad, f.Err)
 		}
+		if f.Displaced != nil {
+			row.Displaced = f.Displaced.Error()
+			displaced = errors.Join(displaced, f.Displaced)
+		}
 		result.Files = append(result.Files, row)
 	}
 	result.OK = bad == nil
+	if e.Displaced != nil {
+		result.Displaced = e.Displaced.Error()
+	}
 	if err := v.print(a, result); err != nil {
 		return err
 	}
 	if bad != nil {
 		return fmt.Errorf("backup %s is not good: %w", e.ID, bad)
+	}
+	if displaced != nil { // whoever did that may come back
+		return fmt.Errorf("backup %s is good, and a restore finds it, but only in older versions of what is stored: %w", e.ID, displaced)
 	}
 	return nil
 }
@@ -172,9 +194,15 @@ func (v *verifyCommand) print(a *app, r verified) error {
 	if !r.Proved {
 		fmt.Fprintf(a.out, "  origin: %s\n", r.Origin)
 	}
+	if r.Displaced != "" {
+		fmt.Fprintf(a.out, "  %s\n", r.Displaced)
+	}
 	for _, f := range r.Files {
 		if !f.OK {
 			fmt.Fprintf(a.out, "  %s (%s): %s\n", f.Name, f.Kind, f.Error)
+		}
+		if f.Displaced != "" {
+			fmt.Fprintf(a.out, "  %s\n", f.Displaced)
 		}
 	}
 	return nil
