@@ -168,8 +168,8 @@ func testMySQLRestoreBusy(t *testing.T, s *dbtest.Server) {
 	s.SQL(t, "", "CREATE DATABASE busy")
 	s.SQL(t, "busy", "CREATE TABLE a (i int); INSERT INTO a VALUES (1)")
 	dump := mysqlDump(t, mysqlFor(t, s, "busy"))
-	quick := func(m *MySQL) { m.limits.Stall = time.Second }
-	slow := bytes.Replace(dump, []byte("LOCK TABLES `a` WRITE;"), []byte("SELECT SLEEP(2.5);\n-- "+strings.Repeat("x", 3<<20)+"\nLOCK TABLES `a` WRITE;"), 1)
+	quick := func(m *MySQL) { m.limits.Stall = 2 * time.Second }
+	slow := bytes.Replace(dump, []byte("LOCK TABLES `a` WRITE;"), []byte("SELECT SLEEP(5);\n-- "+strings.Repeat("x", 3<<20)+"\nLOCK TABLES `a` WRITE;"), 1)
 	if err := mysqlFor(t, s, "busy", quick).Restore(t.Context(), bytes.NewReader(slow), RestoreOptions{Clean: true}); err != nil {
 		t.Error(err)
 	}

@@ -19,12 +19,12 @@ func TestPostgresRestoreBusy(t *testing.T) {
 	pgExec(t, s, "postgres", "CREATE DATABASE shop")
 	pgExec(t, s, "postgres", "CREATE DATABASE target")
 	pgExec(t, s, "shop", `CREATE FUNCTION slow(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM pg_catalog.pg_sleep(0.1); RETURN i; END';
-		CREATE TABLE t AS SELECT i FROM generate_series(1, 10) i; CREATE INDEX ON t (slow(i))`)
+		CREATE TABLE t AS SELECT i FROM generate_series(1, 40) i; CREATE INDEX ON t (slow(i))`)
 	dump := mustDump(t, pgFor(t, s, "shop"))
-	p := pgFor(t, s, "target", func(p *Postgres) { p.limits.Stall = 250 * time.Millisecond })
+	p := pgFor(t, s, "target", func(p *Postgres) { p.limits.Stall = time.Second })
 	start := time.Now()
 	mustRestore(t, p, dump, RestoreOptions{})
-	if took := time.Since(start); took < time.Second {
+	if took := time.Since(start); took < 2*time.Second {
 		t.Errorf("the index took %s only: nothing was shown", took)
 	}
 
