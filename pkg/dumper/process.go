@@ -30,7 +30,7 @@ func (t *tool) start(ctx context.Context, stdin *os.File, stdout io.Writer) (*pr
 	}
 	p := &process{tool: t, stderr: &tail{limit: stderrTail}, done: make(chan struct{})}
 	cmd := exec.Command(t.path, t.args...)
-	cmd.Env = t.env
+	cmd.Env = buffered(t.env)
 	cmd.Stdout, cmd.Stderr = stdout, p.stderr
 	if stdin != nil { // a nil *os.File in the interface would not be nil
 		cmd.Stdin = stdin
