@@ -112,9 +112,13 @@ func testParallelParts(t *testing.T, s storage.Store) {
 // leaves it empty must not take it away under another.
 func testRacingFolders(t *testing.T, s storage.Store) {
 	errs := make([]error, racers)
+	rounds := 25
+	if _, slow := s.(Filler); slow {
+		rounds = 2
+	}
 	together(racers, func(i int) {
 		name := fmt.Sprintf("db/shared/%d", i)
-		for range 25 {
+		for range rounds {
 			errs[i] = errors.Join(errs[i], s.Put(t.Context(), name, []byte(name)), s.Remove(t.Context(), name))
 		}
 	})

@@ -1,0 +1,60 @@
+package rclone
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// unfinished tells a hidden file that a Writer made, and of which object.
+func unfinished(file string) (name string, ok bool) {
+	folder, base := path.Split(file)
+	i := strings.LastIndex(base, tempMark)
+	if i < 2 || base[0] != '.' || len(base)-i-len(tempMark) != randomLen {
+		return "", false
+	}
+	if strings.Trim(base[i+len(tempMark):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+		return "", false
+	}
+	return folder + base[1:i], true
+}
+
+// RemoveUnfinished removes what runs that were killed left under prefix, once it is
+// as old as Options.OrphanAge: another machine may write there.
+func (s *Store) RemoveUnfinished(ctx context.Context, prefix string) ([]string, error) {
+	return s.RemoveAbandoned(ctx, prefix, s.options.OrphanAge)
+}
+
+// RemoveAbandoned removes the unfinished objects under prefix that were begun more
+// than age ago, empty folders too, and returns the objects' names, sorted.
+func (s *Store) RemoveAbandoned(ctx context.Context, prefix string, age time.Duration) (names []string, err error) {
+	entries, err := s.walk(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		name, ok := unfinished(e.Path)
+		if !ok || !strings.HasPrefix(name, prefix) || age > 0 && time.Since(e.ModTime) < age {
+			continue
+		}
+		if err := s.remove(ctx, e.Path); err != nil {
+			return names, err
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), s.removeEmpty(ctx, folderOf(prefix+"x"))
+}
+
+// removeEmpty removes the folders that are empty below one.
+func (s *Store) removeEmpty(ctx context.Context, folder string) error {
+	t, err := s.ask(ctx)
+	if err != nil || !t.folders {
+		return err
+	}
+	// One that is not there, or is being filled, stays as it is.
+	_, _ = s.run(ctx, "rmdirs", "--leave-root", "--retries=1", s.target(folder))
+	return context.Cause(ctx)
+}

@@ -1,0 +1,304 @@
+package rclone
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// upload writes an object of two parts.
+func upload(ctx context.Context, s *Store, name string) error {
+	w, err := s.Create(ctx, name)
+	if err != nil {
+		return err
+	}
+	part := bytes.Repeat([]byte("x"), 1<<20)
+	for i := range 2 {
+		if err = w.WritePart(ctx, i+1, int64(i)<<20, part); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		_, err = w.Commit(ctx)
+	}
+	return errors.Join(err, w.Abort(ctx))
+}
+
+// TestFaults lets runs of rclone go wrong. What is stored is whole; what fails
+// leaves nothing.
+func TestFaults(t *testing.T) {
+	for name, test := range map[string]struct {
+		script string
+		want   string // of the error; "" for none
+	}{
+		"the answer to renaming is lost":  {`if [ "$1" = moveto ] && armed it; then rclone "$@"; echo timeout >&2; exit 5; fi`, ""},
+		"renaming fails once":             {`if [ "$1" = moveto ] && armed it; then echo "429 slow down" >&2; exit 1; fi`, ""},
+		"renaming copies without removal": {`if [ "$1" = moveto ] && armed it; then shift; rclone copyto "$@"; echo oops >&2; exit 1; fi`, ""},
+		"renaming does nothing":           {`if [ "$1" = moveto ]; then exit 0; fi`, "it is not listed"},
+		"renaming is not allowed":         {`if [ "$1" = moveto ]; then echo "403 Forbidden" >&2; exit 1; fi`, "not allowed"},
+		"looking fails twice":             {`if [ "$1" = lsjson ] && { armed it || armed again; }; then echo "dial tcp: i/o timeout" >&2; exit 1; fi`, ""},
+		"a byte too many is stored":       {`if [ "$1" = rcat ]; then { cat; echo; } | rclone "$@"; exit; fi`, "2097153 bytes instead of 2097152"},
+		"a byte too few is stored":        {`if [ "$1" = rcat ]; then head -c 2097151 | rclone "$@"; cat >/dev/null; exit; fi`, "2097151 bytes instead of 2097152"},
+		"other bytes are stored":          {`if [ "$1" = rcat ]; then tr x y | rclone "$@"; exit; fi`, "sha256"},
+		"the stream ends early":           {`if [ "$1" = rcat ]; then head -c 5000 | rclone "$@"; exit; fi`, "before it had read all"},
+		"the stream breaks":               {`if [ "$1" = rcat ]; then head -c 1500000 | rclone "$@"; echo "connection reset" >&2; exit 5; fi`, "cannot be taken up again"},
+		"rclone is killed":                {`if [ "$1" = rcat ]; then head -c 1500000 >/dev/null; kill -9 $$; fi`, "killed"},
+		"rclone fails at the end":         {`if [ "$1" = rcat ]; then rclone "$@"; echo "corrupted on transfer" >&2; exit 1; fi`, "corrupted on transfer"},
+		"rclone is too old":               {`if [ "$1" = lsjson ]; then echo "Error: unknown flag: --stat" >&2; exit 1; fi`, "1.57 or newer"},
+		"rclone answers nonsense":         {`if [ "$1" = lsjson ]; then echo "<html>"; exit 0; fi`, "not understood"},
+		"it cannot rename":                {`if [ "$1" = backend ]; then echo '{"Features":{"PutStream":true}}'; exit 0; fi`, "neither move nor copy"},
+		"a checksum in other words":       {`if [ "$1" = backend ]; then echo '{"Hashes":["md5","crc32"],"Features":{"PutStream":true,"Move":true}}'; exit 0; fi`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t)
+			s := scripted(t, open(t, b.options("store:")), test.script)
+			arm(s, "it")
+			arm(s, "again")
+			err := upload(t.Context(), s, "db/1/0000")
+			switch {
+			case test.want == "" && err != nil:
+				t.Fatal(err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Fatalf("error %v, want %q", err, test.want)
+			}
+			want := []string{"db/1/0000"}
+			if test.want != "" {
+				want = nil
+			}
+			if strings.Contains(test.script, "lsjson ]; then") {
+				return // what is there cannot be told from here
+			}
+			if got := b.files(t); !slices.Equal(got, want) {
+				t.Errorf("there is %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestFirstPartAgain shows that a stream that breaks off in its first part begins
+// anew.
+func TestFirstPartAgain(t *testing.T) {
+	b := newBed(t)
+	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = rcat ] && armed it; then head -c 1000 >/dev/null; echo "connection reset" >&2; exit 1; fi`)
+	arm(s, "it")
+	w, err := s.Create(t.Context(), "db/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := bytes.Repeat([]byte("x"), 1<<20)
+	err = w.WritePart(t.Context(), 1, 0, part)
+	if _, temporary := errors.AsType[*storage.TemporaryError](err); !temporary {
+		t.Fatalf("error %v", err)
+	}
+	if err := w.WritePart(t.Context(), 1, 0, part); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := w.Commit(t.Context()); err != nil || o.Size != 1<<20 {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// TestStall ends a run that neither gives nor takes anything.
+func TestStall(t *testing.T) {
+	b := newBed(t)
+	o := b.options("store:")
+	o.Stall = 300 * time.Millisecond
+	for name, script := range map[string]string{
+		"writing": `if [ "$1" = rcat ]; then exec sleep 600; fi`,
+		"looking": `if [ "$1" = lsjson ]; then exec sleep 600; fi`,
+	} {
+		o.Stall = 5 * time.Second // the real runs have to end within it
+		s := open(t, o)
+		if _, err := s.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s = scripted(t, s, script)
+		s.options.Stall = 300 * time.Millisecond
+		if name == "writing" {
+			s.options.Stall = time.Second
+		}
+		err := upload(t.Context(), s, "db/x")
+		if err == nil || !strings.Contains(err.Error(), "did nothing for") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "o"), []byte("some"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = cat ]; then exec sleep 600; fi`)
+	r, err := s.Open(t.Context(), "o", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s.options.Stall = 50 * time.Millisecond
+	if _, err := r.Read(make([]byte, 4)); err == nil || !strings.Contains(err.Error(), "did nothing for") {
+		t.Errorf("reading: %v", err)
+	}
+}
+
+// TestDiskFull stores more than there is room for.
+func TestDiskFull(t *testing.T) {
+	b := newBed(t)
+	if err := unix.Mount("tmpfs", b.dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("this test needs the right to mount: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(b.dir, unix.MNT_DETACH) })
+	err := upload(t.Context(), open(t, b.options("store:")), "db/x")
+	if err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("error %v", err)
+	}
+	if left := b.files(t); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// TestChanged lets an object change while a read of it begins anew.
+func TestChanged(t *testing.T) {
+	b := newBed(t)
+	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = cat ]; then head -c 10 "$FILE"; echo y >>"$FILE"; exit 5; fi`)
+	file := filepath.Join(b.dir, "o")
+	s.environ = append(s.environ, "FILE="+file)
+	if err := os.WriteFile(file, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Open(t.Context(), "o", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Read(make([]byte, 10)); err == nil || !strings.Contains(err.Error(), "changed while it was read") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestWaitingPart lets a part wait for one that never comes.
+func TestWaitingPart(t *testing.T) {
+	b := newBed(t)
+	s := open(t, b.options("store:"))
+	w, err := s.Create(t.Context(), "db/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	failed := make(chan error, 2)
+	for _, ctx := range []context.Context{ctx, t.Context()} {
+		go func() { failed <- w.WritePart(ctx, 2, 1, []byte("x")) }()
+	}
+	cancel(cause)
+	if err := <-failed; !errors.Is(err, cause) {
+		t.Errorf("error %v", err)
+	}
+	if err := w.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-failed; !errors.Is(err, errAborted) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := w.Commit(t.Context()); err == nil {
+		t.Error("an aborted object was committed")
+	}
+}
+
+// TestOrphanAge removes hidden files that are old, and nothing else.
+func TestOrphanAge(t *testing.T) {
+	b := newBed(t)
+	s := open(t, b.options("store:"))
+	old, young := tempName("db/1/0000", strings.Repeat("A", randomLen)), tempName("db/2/0000", strings.Repeat("B", randomLen))
+	for _, name := range []string{old, young, "db/1/0001", "db/.hidden", "db/.x.tmp-short", "db2/" + filepath.Base(old)} {
+		path := filepath.Join(b.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if name != young {
+			eightDays := time.Now().Add(-8 * 24 * time.Hour)
+			if err := os.Chtimes(path, eightDays, eightDays); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(b.dir, "db/3/empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	names, err := s.RemoveUnfinished(t.Context(), "db/")
+	if err != nil || !slices.Equal(names, []string{"db/1/0000"}) {
+		t.Errorf("%q, %v", names, err)
+	}
+	want := []string{"db/.hidden", "db/.x.tmp-short", "db/1/0001", young, "db2/" + filepath.Base(old)}
+	if got := b.files(t); !slices.Equal(got, want) {
+		t.Errorf("there is %q, want %q", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, "db/3")); !os.IsNotExist(err) {
+		t.Errorf("an empty folder is left: %v", err)
+	}
+}
+
+// TestSecrets looks for what is secret in errors and on command lines.
+func TestSecrets(t *testing.T) {
+	b := newBed(t)
+	o := b.options("far:")
+	o.Backoff.Tries = 1
+	o.Environ = append(o.Environ, "RCLONE_CONFIG_FAR_TYPE=webdav", "RCLONE_CONFIG_FAR_URL=http://me:hunter4@127.0.0.1:1/x?sig=hunter3", "RCLONE_CONFIG_FAR_PASS="+obscured(t, "hunter22"), "RCLONE_VERBOSE=3")
+	s := scripted(t, open(t, o), `echo "$@" >>"${program%/*}/lines"`)
+	err := s.Put(t.Context(), "x", []byte("y"))
+	if err == nil {
+		t.Fatal("it was stored")
+	}
+	lines, readErr := os.ReadFile(filepath.Join(filepath.Dir(s.program), "lines"))
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	for _, text := range []string{err.Error(), string(lines)} {
+		if strings.Contains(text, "hunter") || strings.Contains(text, obscured(t, "hunter22")[:22]) {
+			t.Errorf("a secret is in %q", text)
+		}
+	}
+	got := s.clean("2026/11/26 11:35:00 ERROR : : Put \"https://me:hunter4@h/x?sig=1\": s3cr3t refused\n2026/11/26 11:35:00 ERROR : : Put \"https://me:hunter4@h/x?sig=1\": s3cr3t refused\n")
+	if got != `Put "https://…@h/x?…": s3cr3t refused` {
+		t.Errorf("cleaned: %q", got)
+	}
+}
+
+func TestNoSuchRemote(t *testing.T) {
+	b := newBed(t)
+	s := open(t, b.options("elsewhere:x"))
+	if _, err := s.List(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "listremotes") {
+		t.Errorf("error %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := Open(b.options("store:")); !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "install") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestCheckRemote(t *testing.T) {
+	for _, text := range []string{"nas:", "nas:x/y z", "my remote-1:/abs/path", "é:x"} {
+		if err := CheckRemote(text); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "nas", ":sftp,host=x:", ":local:/x", "nas,pass=x:y", "-nas:x", " nas:x", "nas :x", "--config=x:y", "nas:a/../b", "nas:./a", "nas:a\nb"} {
+		if err := CheckRemote(text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
