@@ -188,7 +188,7 @@ func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, fu
 	closeOthers := func() {}
 	if several(c) {
 		run.Store, closeOthers = spread(c, store)
-		run.First, run.OthersAge = c.Storage.String(), cmp.Or(c.S3OrphanAge(), orphanAge)
+		run.First, run.OthersAge = c.Storage.String(), cmp.Or(c.OrphanAge(), orphanAge)
 	}
 	return run, func() { closeOthers(); _ = store.Close() }, nil
 }

@@ -54,7 +54,28 @@ func checkStorage(ctx context.Context, c *config.Config) []dumper.Finding {
 	if p, ok := store.(guarded); ok {
 		return (&probing{store: p, config: c, probe: catalog.Path(c.Instance, "control", "probe")}).run(ctx)
 	}
-	return []dumper.Finding{checkFolder(ctx, c, store)}
+	found := []dumper.Finding{checkFolder(ctx, c, store)}
+	if s, ok := store.(lacking); ok && found[0].Level != dumper.Fail {
+		found = append(found, checkLacks(ctx, c, s)...)
+	}
+	return found
+}
+
+// lacking is a store that cannot do all that the others can.
+type lacking interface {
+	Lacks(ctx context.Context) ([]string, error)
+}
+
+// checkLacks says what a store cannot do, a warning each.
+func checkLacks(ctx context.Context, c *config.Config, store lacking) (found []dumper.Finding) {
+	lacks, err := store.Lacks(ctx)
+	for _, what := range lacks {
+		found = append(found, dumper.Finding{Level: dumper.Warn, Subject: subjectStorage, Message: what})
+	}
+	if err != nil {
+		found = append(found, finding(subjectStorage, "", fixStorage, err))
+	}
+	return found
 }
 
 // checkFolder is checkStorage where the same rights go for all that is stored.

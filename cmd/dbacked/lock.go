@@ -35,8 +35,8 @@ func leftovers(c *config.Config, store depot, lease *locker.Lease, log *zap.Logg
 	if lease != nil {
 		l.Lease = lease
 	}
-	if lease != nil || c.Lock == config.LockDatabase {
-		l.OrphanAge = cmp.Or(c.Storage.S3.OrphanAge, orphanAge)
+	if lease != nil || c.Lock == config.LockDatabase || c.Storage.Scheme == config.SchemeRclone {
+		l.OrphanAge = cmp.Or(c.Storage.OrphanAge, orphanAge)
 	}
 	return l
 }

@@ -60,7 +60,7 @@ func spread(c *config.Config, first depot) (mirror.Mirror, func()) {
 	var places []mirror.Place
 	var opened []depot
 	for _, s := range c.Places {
-		p := mirror.Place{Name: s.String(), Store: first, Watches: s.Scheme == config.SchemeS3}
+		p := mirror.Place{Name: s.String(), Store: first, Watches: s.Scheme != config.SchemeFile}
 		if p.Name != c.Storage.String() {
 			store, err := openWithin(among(c, s), openLimit)
 			if err == nil {

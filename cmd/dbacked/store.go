@@ -14,6 +14,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/locker"
 	"github.com/dbacked/dbacked/pkg/storage"
 	"github.com/dbacked/dbacked/pkg/storage/localdir"
+	"github.com/dbacked/dbacked/pkg/storage/rclone"
 	"github.com/dbacked/dbacked/pkg/storage/s3"
 )
 
@@ -38,8 +39,11 @@ type depot interface {
 // openStore opens the storage. A folder must be there: a disk that is not
 // mounted shall not be mistaken for an empty one.
 func openStore(c *config.Config) (depot, error) {
-	if c.Storage.Scheme == config.SchemeS3 {
+	switch c.Storage.Scheme {
+	case config.SchemeS3:
 		return openBucket(c)
+	case config.SchemeRclone:
+		return openRemote(c)
 	}
 	return localdir.Open(c.Storage.Path)
 }
@@ -62,11 +66,24 @@ func openBucket(c *config.Config) (depot, error) {
 		Bucket: c.Storage.Bucket, Prefix: c.Storage.Prefix, Endpoint: o.Endpoint, Region: o.Region, PathStyle: o.PathStyle, CAFile: o.CA,
 		AccessKey: o.AccessKey.Reveal(), SecretKey: o.SecretKey.Reveal(), SessionToken: o.SessionToken.Reveal(),
 		SSE: o.SSE, StorageClass: o.StorageClass, Checksum: o.Checksum, MaxParts: o.MaxParts,
-		Lock: s3.Lock{Mode: o.LockMode, For: o.LockFor}, OrphanAge: o.OrphanAge,
+		Lock: s3.Lock{Mode: o.LockMode, For: o.LockFor}, OrphanAge: c.Storage.OrphanAge,
 		Stall: min(c.Timeouts.Stall/2, connectionStall),
 	})
 	if err != nil {
 		return nil, configError(c, "%v", err)
+	}
+	return store, nil
+}
+
+// openRemote opens what rclone reaches. Its calls end when nothing moves for half of
+// the stall limit: a remote may have to join what it was sent.
+func openRemote(c *config.Config) (depot, error) {
+	store, err := rclone.Open(rclone.Options{
+		Remote: c.Storage.Remote, Config: c.Storage.RcloneConfig, Environ: c.Environ,
+		Stall: c.Timeouts.Stall / 2, OrphanAge: c.Storage.OrphanAge,
+	})
+	if err != nil {
+		return nil, configError(c, "DBACKED_STORAGE: %v", err)
 	}
 	return store, nil
 }
@@ -83,15 +100,19 @@ func lendCredentials(environ config.Environ) {
 }
 
 // lock lets one run of an instance work at a time: on this machine, and in a
-// storage that other machines reach too. The lease is nil for a folder, and where
-// the database holds the lock.
+// storage that other machines reach too, if that can hold a lock. The lease is nil
+// for a folder, for what rclone reaches, and where the database holds the lock.
 func lock(c *config.Config, store depot, log *zap.Logger) (locker.Locker, *locker.Lease) {
 	if c.Lock == config.LockDatabase {
 		return databaseLock(c, log), nil
 	}
+	mine := locker.NewFile(filepath.Join(c.StateDirectory, "run.lock"))
 	shared, ok := store.(storage.Conditional)
-	if !ok {
+	switch {
+	case c.Storage.Scheme == config.SchemeFile:
 		return locker.NewFile(filepath.Join(c.Storage.Path, c.Instance, "control", "lock")), nil
+	case !ok:
+		return mine, nil
 	}
 	lease := locker.NewLease(conditional{shared}, storage.ErrNotFound, catalog.Path(c.Instance, "control", "lease"), locker.LeaseOptions{
 		Term: leaseTerm,
@@ -99,7 +120,7 @@ func lock(c *config.Config, store depot, log *zap.Logger) (locker.Locker, *locke
 			log.Info("the lease's holder seems to be dead; watching it before it is taken over", zap.String("holder", holder), zap.Duration("wait", wait))
 		},
 	})
-	return locker.All(locker.NewFile(filepath.Join(c.StateDirectory, "run.lock")), lease), lease
+	return locker.All(mine, lease), lease
 }
 
 // conditional is a store as the lease knows it.

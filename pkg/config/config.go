@@ -111,8 +111,12 @@ type Keys struct {
 
 // Storage is where backups lie.
 type Storage struct {
-	Scheme string // SchemeFile or SchemeS3
+	Scheme string // SchemeFile, SchemeS3 or SchemeRclone
 	Path   string // of a folder: absolute
+	Remote string // of rclone: "NAME:PATH"
+
+	RcloneConfig string        // path, "" when it was not given
+	OrphanAge    time.Duration // of what another machine left unfinished; 0 when it was not given, or there can be none
 
 	Bucket, Prefix string // of a bucket; the prefix has no slashes at its ends
 	S3             S3
@@ -121,8 +125,9 @@ type Storage struct {
 
 // Schemes of storage.
 const (
-	SchemeFile = "file"
-	SchemeS3   = "s3"
+	SchemeFile   = "file"
+	SchemeS3     = "s3"
+	SchemeRclone = "rclone"
 )
 
 // S3 is how a bucket is reached and used. What is "" or 0 was not given.
@@ -136,7 +141,6 @@ type S3 struct {
 	MaxParts                           int
 	LockMode                           string // compliance or governance
 	LockFor                            time.Duration
-	OrphanAge                          time.Duration
 }
 
 // Upload bounds what is sent. What is 0 was not given.
@@ -147,7 +151,7 @@ type Upload struct {
 
 // String returns the storage as a URL, without secrets.
 func (s Storage) String() string {
-	url := s.Scheme + "://" + s.Path
+	url := s.Scheme + "://" + s.Path + s.Remote
 	if s.Scheme == SchemeS3 {
 		url = strings.TrimSuffix("s3://"+s.Bucket+"/"+s.Prefix, "/")
 	}

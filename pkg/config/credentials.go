@@ -14,6 +14,7 @@ func Credentials() map[string]string {
 		"private-key":            varPrivateKey + fileSuffix,
 		"private-key-passphrase": varPassphrase + fileSuffix,
 		"ping-url":               varPingURL + fileSuffix,
+		"rclone-config":          varRcloneConfig,
 		"s3-access-key-id":       varS3AccessKey + fileSuffix,
 		"s3-secret-access-key":   varS3SecretKey + fileSuffix,
 		"s3-session-token":       varS3Session + fileSuffix,
@@ -51,7 +52,7 @@ func (l *loader) wanted(variable string) bool {
 		return l.needs(NeedPublicKey)
 	case varPingURL + fileSuffix:
 		return l.needs(NeedSchedule)
-	case varS3AccessKey + fileSuffix, varS3SecretKey + fileSuffix, varS3Session + fileSuffix:
+	case varRcloneConfig, varS3AccessKey + fileSuffix, varS3SecretKey + fileSuffix, varS3Session + fileSuffix:
 		return l.needs(needStorage)
 	}
 	return l.needs(NeedPrivateKey) || l.needs(WantPrivateKey)

@@ -169,7 +169,7 @@ func (l *loader) readableFile(variable string) string {
 	switch {
 	case err != nil:
 		l.wrong(variable, g, "%s: %s", path, err)
-	case worldReadable && variable == varDBTLSKey:
+	case worldReadable && (variable == varDBTLSKey || variable == varRcloneConfig):
 		l.warn("%s", worldReadableText(l.setting(variable), path))
 	}
 	return path

@@ -130,20 +130,23 @@
 //	--s3-object-lock, DBACKED_S3_OBJECT_LOCK
 //	    Protect every file and manifest for so long: compliance:30d or governance:30d. The bucket must have object lock.
 //	--orphan-age, DBACKED_ORPHAN_AGE
-//	    Age from which uploads that another agent left behind are removed.
+//	    Age from which what another machine may have left unfinished is removed.
 //	    Default: 7d
 //	--upload-rate, DBACKED_UPLOAD_RATE
 //	    Most bytes a second to send, for example 20MB.
 //	    Default: no limit
 //	--upload-memory, DBACKED_UPLOAD_MEMORY
 //	    Memory for parts on their way.
-//	    Default: 16MiB to a folder, 64MiB to S3
+//	    Default: 16MiB to a folder, else 64MiB
 //	--storage, DBACKED_STORAGE
-//	    Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C.
+//	    Where backups lie, below a folder NAME: file:///absolute/path, s3://bucket/prefix, or rclone://remote:path for what the program rclone reaches. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C.
 //	    Default: file:///var/lib/dbacked
 //	--lock, DBACKED_LOCK
-//	    What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder), or database, a lock of the database's server, for services without conditional writes.
+//	    What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder; with rclone, a file of this machine), or database, a lock of the database's server, for services without conditional writes.
 //	    Default: storage
+//	--rclone-config, DBACKED_RCLONE_CONFIG
+//	    Configuration file of rclone, in which the remote is described, for example /etc/dbacked/rclone.conf (mode 0600).
+//	    Default: where rclone looks
 //	--public-key, DBACKED_PUBLIC_KEY
 //	    RSA public key that backups are encrypted for: PEM text or a file, for example /etc/dbacked/public.pem. Several keys (several PEM blocks, or the flag several times): each of them opens the backup.
 //	--compression, DBACKED_COMPRESSION

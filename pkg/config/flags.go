@@ -34,10 +34,11 @@ type StorageFlags struct {
 	S3Flags
 	UploadFlags
 
-	Storage    string `name:"storage" group:"Storage" placeholder:"URL" builtin:"file:///var/lib/dbacked" help:"Where backups lie, below a folder NAME: file:///absolute/path, or s3://bucket/prefix. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C."`
-	Lock       string `name:"lock" group:"Storage" placeholder:"WHERE" builtin:"storage" help:"What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder), or database, a lock of the database's server, for services without conditional writes."`
-	APIKey     Secret `name:"apikey" group:"Storage" hidden:"" placeholder:"KEY" help:"Key of the dbacked service. Refused: the service mode does not exist in this version yet."`
-	APIKeyFile string `kong:"-" variable:"DBACKED_APIKEY_FILE" help:"File that holds the key of the dbacked service. Refused, as the key is."`
+	Storage      string `name:"storage" group:"Storage" placeholder:"URL" builtin:"file:///var/lib/dbacked" help:"Where backups lie, below a folder NAME: file:///absolute/path, s3://bucket/prefix, or rclone://remote:path for what the program rclone reaches. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C."`
+	Lock         string `name:"lock" group:"Storage" placeholder:"WHERE" builtin:"storage" help:"What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder; with rclone, a file of this machine), or database, a lock of the database's server, for services without conditional writes."`
+	RcloneConfig string `name:"rclone-config" group:"Storage" placeholder:"FILE" builtin:"where rclone looks" help:"Configuration file of rclone, in which the remote is described, for example /etc/dbacked/rclone.conf (mode 0600)."`
+	APIKey       Secret `name:"apikey" group:"Storage" hidden:"" placeholder:"KEY" help:"Key of the dbacked service. Refused: the service mode does not exist in this version yet."`
+	APIKeyFile   string `kong:"-" variable:"DBACKED_APIKEY_FILE" help:"File that holds the key of the dbacked service. Refused, as the key is."`
 }
 
 // S3Flags say how a bucket is reached, and how what goes there is kept.
@@ -57,13 +58,13 @@ type S3Flags struct {
 	S3Checksum        string `name:"s3-checksum" group:"S3" placeholder:"KIND" builtin:"sha256" help:"Checksum that the service verifies each part by: sha256, or md5 for services that refuse it."`
 	S3MaxParts        string `name:"s3-max-parts" group:"S3" placeholder:"N" builtin:"10000" help:"Parts that the service takes of one file; a longer stream goes on in the next file."`
 	S3ObjectLock      string `name:"s3-object-lock" group:"S3" placeholder:"MODE:DURATION" help:"Protect every file and manifest for so long: compliance:30d or governance:30d. The bucket must have object lock."`
-	OrphanAge         string `name:"orphan-age" group:"S3" placeholder:"DURATION" builtin:"7d" help:"Age from which uploads that another agent left behind are removed."`
 }
 
 // UploadFlags say how fast, and with how much memory, backups are sent away.
 type UploadFlags struct {
+	OrphanAge    string `name:"orphan-age" group:"Storage" placeholder:"DURATION" builtin:"7d" help:"Age from which what another machine may have left unfinished is removed."`
 	UploadRate   string `name:"upload-rate" group:"Storage" placeholder:"RATE" builtin:"no limit" help:"Most bytes a second to send, for example 20MB."`
-	UploadMemory string `name:"upload-memory" group:"Storage" placeholder:"SIZE" builtin:"16MiB to a folder, 64MiB to S3" help:"Memory for parts on their way."`
+	UploadMemory string `name:"upload-memory" group:"Storage" placeholder:"SIZE" builtin:"16MiB to a folder, else 64MiB" help:"Memory for parts on their way."`
 }
 
 // SealFlags say how a backup is written.

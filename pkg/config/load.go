@@ -30,8 +30,9 @@ type loader struct {
 	environ   []string
 	inherited map[string]string
 	config    *Config
-	buckets   *S3    // once it was read
-	pgSocket  string // folder of PostgreSQL's local socket, when there is one
+	buckets   *S3     // once it was read
+	remotes   *string // the same, of rclone's configuration
+	pgSocket  string  // folder of PostgreSQL's local socket, when there is one
 }
 
 // Load returns the configuration of the instance name for a command that needs need. A flag goes before the

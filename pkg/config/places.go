@@ -26,11 +26,11 @@ func (c *Config) At(s Storage) *Config {
 	return &one
 }
 
-// S3OrphanAge is the age from which what another machine left is removed in any
+// OrphanAge is the age from which what another machine left is removed in any
 // place, 0 if that was not given.
-func (c *Config) S3OrphanAge() (age time.Duration) {
+func (c *Config) OrphanAge() (age time.Duration) {
 	for _, s := range c.Places {
-		age = max(age, s.S3.OrphanAge)
+		age = max(age, s.OrphanAge)
 	}
 	return age
 }

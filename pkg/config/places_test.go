@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -78,4 +79,26 @@ func TestFrom(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// TestRemote reads what rclone reaches.
+func TestRemote(t *testing.T) {
+	conf := write(t, "[nas]\n", 0o600)
+	environ := with(minimal(t), varStorage, "file:///a,rclone://nas:/back%20ups/x%2Cy%25", varRcloneConfig, conf, varOrphanAge, "2d", "RCLONE_BWLIMIT", "1M")
+	c := mustLoad(t, setup{need: all, environ: environ})
+	s := c.Places[1]
+	if s.Remote != "nas:/back ups/x,y%" || s.RcloneConfig != conf || s.OrphanAge != 2*day || c.Places[0].OrphanAge != 0 {
+		t.Errorf("%+v", s)
+	}
+	if got, want := s.String(), "rclone://nas:/back ups/x%2Cy%"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if !slices.Contains(c.Environ, "RCLONE_BWLIMIT=1M") {
+		t.Errorf("rclone would not see its own variable: %q", c.Environ)
+	}
+	wantOne(t, problems(t, setup{need: all, environ: with(environ, varStorage, "rclone://nas:100%")}), "is written %25")
+	wantOne(t, problems(t, setup{need: all, environ: with(environ, varStorage, "rclone://nas:x,rclone://nas:x/y")}), "rclone://nas:x/y lies in rclone://nas:x")
+	wantOne(t, problems(t, setup{need: all, environ: with(environ, varRcloneConfig, "/nonexistent")}), varRcloneConfig, "no such file")
+	open := mustLoad(t, setup{need: all, environ: with(environ, varRcloneConfig, write(t, "[nas]\n", 0o644))})
+	wantOne(t, open.Warnings, varRcloneConfig)
 }

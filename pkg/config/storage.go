@@ -29,9 +29,10 @@ func (l *loader) resolveLock() {
 		l.wrong(varLock, g, "%q keeps no lock: use storage or database", where)
 	}
 	l.config.Lock = where
+	age := l.long(varOrphanAge)
 	for i := range l.config.Places {
-		if p := &l.config.Places[i]; where == LockDatabase && p.Scheme == SchemeFile {
-			p.S3.OrphanAge = l.long(varOrphanAge) // other machines may write to the folder
+		if p := &l.config.Places[i]; where == LockDatabase || p.Scheme != SchemeFile {
+			p.OrphanAge = age // other machines may write there
 		}
 	}
 }
@@ -42,7 +43,11 @@ func (l *loader) place(g given, text string) {
 		l.wrong(varStorage, g, "write a folder as a URL: file://%s", oneLine(text))
 		return
 	}
-	const exists = "what exists is a local folder, file:///absolute/path, and a bucket, s3://bucket/prefix"
+	if remote, ok := strings.CutPrefix(text, SchemeRclone+"://"); ok {
+		l.remote(g, remote)
+		return
+	}
+	const exists = "what exists is a local folder, file:///absolute/path, a bucket, s3://bucket/prefix, and rclone://remote:path"
 	// The URL is not printed: it may hold credentials.
 	location, err := url.Parse(text)
 	switch {
@@ -73,6 +78,23 @@ func (l *loader) resolveUpload() {
 	for i := range l.config.Places {
 		l.config.Places[i].Upload = u
 	}
+}
+
+// remote takes NAME:PATH, of rclone, which itself is checked where it is opened.
+func (l *loader) remote(g given, text string) {
+	remote, err := url.PathUnescape(text)
+	if err != nil {
+		l.wrong(varStorage, g, "a %% in it is written %%25")
+	}
+	l.config.Storage = Storage{Scheme: SchemeRclone, Remote: remote, RcloneConfig: l.rcloneConfig()}
+}
+
+// rcloneConfig is that of all remotes: read once.
+func (l *loader) rcloneConfig() string {
+	if l.remotes == nil {
+		l.remotes = new(l.readableFile(varRcloneConfig))
+	}
+	return *l.remotes
 }
 
 // bucket takes s3://BUCKET/PREFIX apart, and reads what belongs to it.
@@ -122,7 +144,6 @@ func (l *loader) readS3() S3 {
 		s.MaxParts = n
 	}
 	s.LockMode, s.LockFor = l.objectLock()
-	s.OrphanAge = l.long(varOrphanAge)
 	return s
 }
 

@@ -228,7 +228,7 @@ func TestBucket(t *testing.T) {
 		varS3SecretKey+fileSuffix, write(t, "hunter2\n", 0o600), varS3MaxParts, "1000", varS3ObjectLock, "compliance:30d", varOrphanAge, "2d")
 	s := mustLoad(t, setup{need: all, environ: environ}).Storage
 	if s.Bucket != "bucket" || s.Prefix != "prefix" || s.S3.SecretKey.Reveal() != "hunter2" || s.S3.MaxParts != 1000 ||
-		s.S3.LockMode != "compliance" || s.S3.LockFor != 30*day || s.S3.OrphanAge != 2*day {
+		s.S3.LockMode != "compliance" || s.S3.LockFor != 30*day || s.OrphanAge != 2*day {
 		t.Errorf("%+v", s)
 	}
 	if text := fmt.Sprintf("%v %+v", s, s); strings.Contains(text, "hunter2") {
@@ -256,7 +256,7 @@ func TestLock(t *testing.T) {
 	}
 	environ := with(minimal(t), varLock, "database", varOrphanAge, "2d")
 	c = mustLoad(t, setup{need: NeedStorage | NeedLock, environ: environ})
-	if c.Lock != LockDatabase || c.Database.Name == "" || c.Storage.S3.OrphanAge != 2*day {
+	if c.Lock != LockDatabase || c.Database.Name == "" || c.Storage.OrphanAge != 2*day {
 		t.Errorf("%q, %+v", c.Lock, c.Database)
 	}
 	if c = mustLoad(t, setup{need: NeedStorage, environ: environ}); c.Database.Name != "" {

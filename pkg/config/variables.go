@@ -18,6 +18,7 @@ const (
 	varDBTLSKey        = "DBACKED_DB_TLS_KEY"
 	varStorage         = "DBACKED_STORAGE"
 	varLock            = "DBACKED_LOCK"
+	varRcloneConfig    = "DBACKED_RCLONE_CONFIG"
 	varAPIKey          = "DBACKED_APIKEY"
 	varPublicKey       = "DBACKED_PUBLIC_KEY"
 	varCompression     = "DBACKED_COMPRESSION"
