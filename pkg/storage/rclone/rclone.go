@@ -131,7 +131,7 @@ func CheckRemote(text string) error {
 	}
 	for element := range strings.SplitSeq(path, "/") {
 		if element == "." || element == ".." {
-			return errors.New("the path holds . or ..")
+			return errors.New("the path has an element that is . or .., which is not taken")
 		}
 	}
 	return nil
