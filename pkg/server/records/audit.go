@@ -1,0 +1,48 @@
+package records
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+)
+
+// AuditEntry is something that somebody did. Entries are only ever added.
+type AuditEntry struct {
+	At                               time.Time
+	Actor, Action, ProjectID, Detail string
+}
+
+// Audit adds an entry.
+func (s *Store) Audit(ctx context.Context, actor, action, projectID, detail string, now time.Time) error {
+	_, err := s.db.ExecContext(ctx, "INSERT INTO audit (id, at, actor, action, project_id, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+		newID(), millis(now), actor, action, projectID, detail)
+	return err
+}
+
+// AuditLog is the newest entries first, up to limit; of one project, unless
+// projectID is "".
+func (s *Store) AuditLog(ctx context.Context, projectID string, limit int) ([]AuditEntry, error) {
+	return query(ctx, s.db, func(row scanner) (e AuditEntry, err error) {
+		var at int64
+		err = row.Scan(&at, &e.Actor, &e.Action, &e.ProjectID, &e.Detail)
+		e.At = fromMillis(at)
+		return e, err
+	}, "SELECT at, actor, action, project_id, detail FROM audit WHERE $1 = '' OR project_id = $1 ORDER BY at DESC, id DESC LIMIT $2", projectID, limit)
+}
+
+// Secret is 32 bytes that were drawn once: what addresses are signed with, by all
+// replicas alike.
+func (s *Store) Secret(ctx context.Context) ([]byte, error) {
+	const name = "signing"
+	var drawn [32]byte
+	_, _ = rand.Read(drawn[:]) // never fails
+	if _, err := s.db.ExecContext(ctx, "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, hex.EncodeToString(drawn[:])); err != nil {
+		return nil, err
+	}
+	var value string
+	if err := s.db.QueryRowContext(ctx, "SELECT value FROM secrets WHERE name = $1", name).Scan(&value); err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(value)
+}

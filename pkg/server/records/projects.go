@@ -1,0 +1,107 @@
+package records
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Project is a database that is backed up.
+type Project struct {
+	ID, Name       string
+	PublicKey      string // PEM; "" if the agents have it
+	Schedule, Zone string
+	NextDue        time.Time // a past one is due
+	Created        time.Time
+	AgentsRestore  bool // agents' keys may read
+
+	active string // the backup that holds the lock
+}
+
+const projectColumns = "p.id, p.name, p.public_key, p.schedule, p.zone, p.agents_restore, p.created, p.next_due, p.active"
+
+// scanner is a row, or one of several.
+type scanner interface{ Scan(to ...any) error }
+
+func scanProject(row scanner, more ...any) (p Project, err error) {
+	var restore int
+	var created, due int64
+	err = row.Scan(append([]any{&p.ID, &p.Name, &p.PublicKey, &p.Schedule, &p.Zone, &restore, &created, &due, &p.active}, more...)...)
+	p.AgentsRestore, p.Created, p.NextDue = restore != 0, fromMillis(created), fromMillis(due)
+	return p, found(err)
+}
+
+// CreateProject makes a project, whose first backup is due at once. ErrTaken: there
+// is one of that name.
+func (s *Store) CreateProject(ctx context.Context, p Project, now time.Time) (Project, error) {
+	if p.Name == "" || len(p.Name) > 200 {
+		return p, fmt.Errorf("a project's name has 1 to 200 bytes")
+	}
+	p.ID, p.Created, p.NextDue, p.active = newID(), now, now, ""
+	r, err := s.db.ExecContext(ctx, `INSERT INTO projects (id, name, public_key, schedule, zone, agents_restore, created, next_due, active)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '') ON CONFLICT (name) DO NOTHING`,
+		p.ID, p.Name, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore), millis(p.Created), millis(p.NextDue))
+	if affected(r, err) == ErrNotFound {
+		err = ErrTaken
+	}
+	return p, err
+}
+
+// newID is an id that sorts by time and cannot be guessed.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Project finds a project by its id.
+func (s *Store) Project(ctx context.Context, id string) (Project, error) {
+	return scanProject(s.db.QueryRowContext(ctx, "SELECT "+projectColumns+" FROM projects p WHERE p.id = $1", id))
+}
+
+// ProjectByName finds a project by its name.
+func (s *Store) ProjectByName(ctx context.Context, name string) (Project, error) {
+	return scanProject(s.db.QueryRowContext(ctx, "SELECT "+projectColumns+" FROM projects p WHERE p.name = $1", name))
+}
+
+// Projects are all, by their names.
+func (s *Store) Projects(ctx context.Context) ([]Project, error) {
+	return query(ctx, s.db, func(row scanner) (Project, error) { return scanProject(row) }, "SELECT "+projectColumns+" FROM projects p ORDER BY p.name")
+}
+
+// UpdateProject changes all but the name and when it was made.
+func (s *Store) UpdateProject(ctx context.Context, p Project) error {
+	return affected(s.db.ExecContext(ctx, "UPDATE projects SET public_key = $2, schedule = $3, zone = $4, agents_restore = $5, next_due = $6 WHERE id = $1",
+		p.ID, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore), millis(p.NextDue)))
+}
+
+// DeleteProject removes a project, and all that is known of it.
+func (s *Store) DeleteProject(ctx context.Context, id string) error {
+	return affected(s.db.ExecContext(ctx, "DELETE FROM projects WHERE id = $1", id))
+}
+
+// lockProject reads a project that nobody else changes until t ends.
+func (s *Store) lockProject(ctx context.Context, t *sql.Tx, id string) (Project, error) {
+	return scanProject(t.QueryRowContext(ctx, s.forUpdate("SELECT "+projectColumns+" FROM projects p WHERE p.id = $1"), id))
+}
+
+// querier is a database, or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// query reads all rows.
+func query[T any](ctx context.Context, q querier, scan func(scanner) (T, error), text string, args ...any) (all []T, err error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,221 @@
+// Package records is what the DBacked service knows: projects, their keys, and
+// what became of each backup. It is kept in SQLite, or, for several replicas, in
+// PostgreSQL; both are migrated when they are opened.
+//
+//	s, err := records.Open(ctx, "sqlite:/var/lib/dbacked-server/server.db", records.Options{Next: next})
+//	b, lease, err := s.Give(ctx, project, records.Ask{AgentID: "a"}, time.Now())
+//
+// # The states of a backup
+//
+//	open        given to an agent, which uploads; while its lease lives it holds the
+//	            project's lock
+//	completing  its agent said DONE, and a replica joins what was uploaded
+//	done        the only success
+//	failed      its agent said ERROR
+//	lost        its lease was over when another agent asked
+//
+// open becomes each of the others. lost becomes done when its agent says so late
+// and all of it is there. done never changes. What completes and is given up (its
+// parts are not all there) becomes what it was.
+//
+// Each method that changes something is one transaction on the project's row, and
+// can be repeated: with the same words the outcome is the same.
+//
+// Times are given by the caller: the service has one clock, not the database.
+package records
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// Errors that a method returns, wrapped or not.
+var (
+	ErrNotFound = errors.New("there is none")
+	ErrTaken    = errors.New("the name is taken")
+	ErrNotDue   = errors.New("no backup is due")
+	ErrLost     = errors.New("the backup is over, or was given to another agent")
+	ErrConflict = errors.New("it was said before, and differently")
+)
+
+// Options sets how backups are given.
+type Options struct {
+	// Next is when a project's backup is due after a time; the zero time: never.
+	Next func(p Project, after time.Time) time.Time
+	// Lease is for how long an agent holds a backup without a word; 0 means 5
+	// minutes. OldLease is the same for agents of 2018, which send no heartbeats
+	// and may need half an hour for a part; 0 means 2 hours.
+	Lease, OldLease time.Duration
+}
+
+// Store is what is known. Its methods may be called from several goroutines, and
+// several Stores may share a PostgreSQL database.
+type Store struct {
+	db       *sql.DB
+	postgres bool
+	options  Options
+	seen     *sightings
+	flushing sync.WaitGroup
+	stop     context.CancelFunc
+}
+
+const (
+	sqlitePrefix = "sqlite:"
+	busyTimeout  = 10 * time.Second
+	connections  = 16
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Open opens "sqlite:PATH", which it makes (mode 0600), or a "postgres://…" URL,
+// and brings it up to date.
+func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
+	if o.Lease <= 0 {
+		o.Lease = 5 * time.Minute
+	}
+	if o.OldLease <= 0 {
+		o.OldLease = 2 * time.Hour
+	}
+	s := &Store{options: o, seen: newSightings()}
+	var err error
+	if path, ok := strings.CutPrefix(dsn, sqlitePrefix); ok {
+		s.db, err = openSQLite(path)
+	} else {
+		s.postgres = true
+		s.db, err = sql.Open("pgx", dsn)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	s.db.SetMaxOpenConns(connections)
+	s.db.SetMaxIdleConns(connections)
+	if err := s.migrate(ctx); err != nil {
+		_ = s.db.Close()
+		return nil, fmt.Errorf("bringing the database up to date: %w", err)
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.flushing.Go(func() { s.flushEach(life, flushInterval) })
+	return s, nil
+}
+
+func openSQLite(path string) (*sql.DB, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	return sql.Open("sqlite", fmt.Sprintf("file:%s?_txlock=immediate&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)",
+		strings.NewReplacer("?", "%3f", "#", "%23", "%", "%25").Replace(path), busyTimeout.Milliseconds()))
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{}
+	if s.postgres {
+		locker, err := lock.NewPostgresSessionLocker() // replicas start together
+		if err != nil {
+			return err
+		}
+		dialect, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(dialect, s.db, folder, options...)
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// Close writes what is not yet written, and lets go of the database.
+func (s *Store) Close() error {
+	s.stop()
+	s.flushing.Wait()
+	return errors.Join(s.flush(context.Background()), s.db.Close())
+}
+
+// Ping says whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+
+// tx runs f in one transaction.
+func (s *Store) tx(ctx context.Context, f func(t *sql.Tx) error) error {
+	t, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(t); err != nil {
+		_ = t.Rollback()
+		return err
+	}
+	return t.Commit()
+}
+
+// forUpdate ends a query whose rows stay as they are until the transaction ends. In
+// SQLite there is one writer anyway.
+func (s *Store) forUpdate(query string) string {
+	if s.postgres {
+		return query + " FOR UPDATE"
+	}
+	return query
+}
+
+// affected says ErrNotFound of a statement that changed nothing.
+func affected(r sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := r.RowsAffected()
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
+}
+
+// found makes ErrNotFound of sql.ErrNoRows.
+func found(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// millis is a time as it is stored.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
