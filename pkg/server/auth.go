@@ -1,0 +1,108 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/api"
+	"github.com/dbacked/dbacked/pkg/server/records"
+)
+
+// caller is whose key a call carries.
+type caller struct {
+	key     records.Key
+	project records.Project
+}
+
+// mayRead says whether the key may see and download what was stored.
+func (c caller) mayRead() bool { return c.key.Kind == records.KeyRestore || c.project.AgentsRestore }
+
+// mayAdd says whether the key may make backups.
+func (c caller) mayAdd() bool { return c.key.Kind == records.KeyAgent }
+
+// action answers a call of a known caller. An error is answered by fail.
+type action func(w http.ResponseWriter, r *http.Request, c caller) error
+
+// authorized finds out who calls, and that what is called is the caller's.
+func (s *Server) authorized(do action) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := s.caller(r)
+		if err == nil {
+			if project := r.PathValue("project"); project != "" && project != c.project.ID {
+				err = records.ErrNotFound // whether it exists is not told
+			}
+		}
+		if err == nil {
+			err = do(w, r, c)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	}
+}
+
+func (s *Server) caller(r *http.Request) (c caller, err error) {
+	address := addressOf(r)
+	if !s.failed.allow(address, s.options.Now()) {
+		return c, problemf(http.StatusTooManyRequests, "too many wrong keys from this address: wait a minute")
+	}
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, api.AuthScheme) || strings.TrimSpace(key) == "" {
+		return c, problemf(http.StatusUnauthorized, "this call needs a key: Authorization: ApiKey …")
+	}
+	c.key, c.project, err = s.records.Caller(r.Context(), strings.TrimSpace(key))
+	if errors.Is(err, records.ErrNotFound) {
+		s.failed.add(address, s.options.Now())
+		return c, problemf(http.StatusUnauthorized, "the key is not known, or was revoked")
+	}
+	return c, err
+}
+
+// addressOf is who is at the other end; behind a proxy that is the proxy.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+const (
+	wrongKeys      = 100         // that one address may try
+	wrongKeysIn    = time.Minute // in this time
+	mostRemembered = 10_000      // addresses
+)
+
+// attempts counts wrong keys by address, a minute at a time.
+type attempts struct {
+	mu    sync.Mutex
+	since time.Time
+	count map[string]int
+}
+
+func newAttempts() *attempts { return &attempts{count: map[string]int{}} }
+
+func (a *attempts) allow(address string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.turn(now)
+	return a.count[address] < wrongKeys
+}
+
+func (a *attempts) add(address string, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.turn(now)
+	a.count[address]++
+}
+
+// turn forgets the minute that is over, or a flood of addresses.
+func (a *attempts) turn(now time.Time) {
+	if now.Sub(a.since) >= wrongKeysIn || len(a.count) > mostRemembered {
+		a.since, a.count = now, map[string]int{}
+	}
+}
