@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/dbacked/dbacked/pkg/server/records"
+)
+
+type backupCommand struct {
+	List backupList `cmd:"" help:"List a project's backups, also those that failed."`
+}
+
+type backupList struct {
+	dataFlags
+	Project string `arg:"" help:"The project."`
+	Limit   int    `name:"limit" default:"100" help:"List at most so many, the newest."`
+	JSON    bool   `name:"json" help:"Print JSON, one object a backup."`
+}
+
+// backup is what is printed of one.
+type backup struct {
+	ID           string     `json:"id"`
+	State        string     `json:"state"`
+	AgentID      string     `json:"agentId"`
+	AgentVersion string     `json:"agentVersion"`
+	DBType       string     `json:"dbType"`
+	Due          time.Time  `json:"due"`
+	Started      time.Time  `json:"started"`
+	Finished     *time.Time `json:"finished,omitempty"`
+	Size         int64      `json:"size"`
+	Error        string     `json:"error,omitempty"`
+}
+
+func shownBackup(b records.Backup) backup {
+	s := backup{
+		ID: b.ID, State: b.State, AgentID: b.AgentID, AgentVersion: b.AgentVersion, DBType: b.DBType,
+		Due: b.Due.UTC(), Started: b.Started.UTC(), Size: b.Size, Error: b.Error,
+	}
+	if finished := b.Finished.UTC(); !b.Finished.IsZero() {
+		s.Finished = &finished
+	}
+	return s
+}
+
+func (k *backupList) Run(ctx context.Context, a *app) error {
+	r, p, err := k.project(ctx, k.Project)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	all, err := r.Backups(ctx, p.ID, nil, k.Limit)
+	if err != nil {
+		return err
+	}
+	return list(a, k.JSON, all, shownBackup, func(w io.Writer) {
+		fmt.Fprintln(w, "ID\tSTATE\tSTARTED\tSIZE\tAGENT\tERROR")
+		for _, b := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.80q\n", b.ID, b.State, b.Started.UTC().Format(time.DateTime), humanize.IBytes(uint64(max(b.Size, 0))), b.AgentID, b.Error)
+		}
+	})
+}
+
+type agentCommand struct {
+	List agentList `cmd:"" help:"List the agents that asked for a project's backups."`
+}
+
+// agent is what is printed of one.
+type agent struct {
+	ID       string    `json:"id"`
+	Version  string    `json:"version"`
+	LastSeen time.Time `json:"lastSeen"`
+}
+
+func shownAgent(a records.Agent) agent { return agent{a.ID, a.Version, a.LastSeen.UTC()} }
+
+type agentList struct {
+	dataFlags
+	Project string `arg:"" help:"The project."`
+	JSON    bool   `name:"json" help:"Print JSON, one object an agent."`
+}
+
+func (k *agentList) Run(ctx context.Context, a *app) error {
+	r, p, err := k.project(ctx, k.Project)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	all, err := r.Agents(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	return list(a, k.JSON, all, shownAgent, func(w io.Writer) {
+		fmt.Fprintln(w, "AGENT\tVERSION\tLAST SEEN")
+		for _, one := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", one.ID, one.Version, one.LastSeen.UTC().Format(time.DateTime))
+		}
+	})
+}
+
+// entry is what is printed of one of the audit log.
+type entry struct {
+	At      time.Time `json:"at"`
+	Actor   string    `json:"actor"`
+	Action  string    `json:"action"`
+	Project string    `json:"projectId,omitempty"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+func shownEntry(e records.AuditEntry) entry {
+	return entry{e.At.UTC(), e.Actor, e.Action, e.ProjectID, e.Detail}
+}
+
+type auditCommand struct {
+	dataFlags
+	Project string `arg:"" optional:"" help:"Only this project."`
+	Limit   int    `name:"limit" default:"100" help:"Show at most so many entries, the newest."`
+	JSON    bool   `name:"json" help:"Print JSON, one object an entry."`
+}
+
+func (k *auditCommand) Run(ctx context.Context, a *app) error {
+	r, id, err := k.which(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	all, err := r.AuditLog(ctx, id, k.Limit)
+	if err != nil {
+		return err
+	}
+	return list(a, k.JSON, all, shownEntry, func(w io.Writer) {
+		fmt.Fprintln(w, "AT\tWHO\tWHAT\tDETAIL")
+		for _, e := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.DateTime), e.Actor, e.Action, e.Detail)
+		}
+	})
+}
+
+// which opens the records, and finds the id of the project that is asked for.
+func (k *auditCommand) which(ctx context.Context) (*records.Store, string, error) {
+	if k.Project == "" {
+		r, err := k.records(ctx)
+		return r, "", err
+	}
+	r, p, err := k.project(ctx, k.Project)
+	return r, p.ID, err
+}
