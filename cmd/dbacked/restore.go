@@ -165,15 +165,19 @@ func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, w
 	if warn {
 		a.warnIfOlder(c, entries)
 	}
-	ask := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1
-	if ask {
-		return a.pickFrom(ctx, entries)
+	var e catalog.Entry
+	if r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1 {
+		e, err = a.pickFrom(ctx, entries)
+	} else {
+		e, err = pick(entries, r.Backup, c)
 	}
-	e, err := pick(entries, r.Backup, c)
-	if err == nil && e.Manifest == nil {
-		err = e.Proof
+	if err != nil {
+		return e, err
 	}
-	return e, err
+	if e.Manifest == nil {
+		return e, e.Proof
+	}
+	return a.original(ctx, c, e)
 }
 
 // warnIfBehind is warnIfOlder for several places, and says when the newest backup
