@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
@@ -174,10 +175,23 @@ func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, w
 	if err != nil {
 		return e, err
 	}
+	if e.Proof != nil && r.Backup == "" {
+		e.Proof = instead(e.Proof, entries)
+	}
 	if e.Manifest == nil {
 		return e, e.Proof
 	}
 	return a.original(ctx, c, e)
+}
+
+// instead adds to why the newest backup is not proved which one is: anybody who may
+// write to the storage can put something there that looks newer.
+func instead(proof error, entries []catalog.Entry) error {
+	i := slices.IndexFunc(entries, func(e catalog.Entry) bool { return e.Proof == nil })
+	if i < 0 {
+		return proof
+	}
+	return fmt.Errorf("%w; the newest that is proved is %s: name it to restore that one", proof, entries[i].ID)
 }
 
 // warnIfBehind is warnIfOlder for several places, and says when the newest backup
