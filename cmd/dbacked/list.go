@@ -13,6 +13,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 type listCommand struct {
@@ -136,6 +137,25 @@ func (a *app) entriesKept(ctx context.Context, c *config.Config, id string) ([]c
 		a.warn("whether newer backups were removed cannot be seen: " + err.Error())
 	}
 	return append(removed, entries...), nil
+}
+
+// original is a backup as it was at first: whoever holds the host's key may have
+// written another manifest over it.
+func (a *app) original(ctx context.Context, c *config.Config, e catalog.Entry) (catalog.Entry, error) {
+	store, err := openStore(c)
+	if err != nil {
+		return e, err
+	}
+	defer func() { _ = store.Close() }()
+	t, err := trust(c)
+	if err != nil {
+		return e, err
+	}
+	e, err = catalog.Original(ctx, store, c.Instance, t, e)
+	if err != nil && !errors.Is(err, storage.ErrForbidden) { // of which entriesKept warns
+		a.warn(fmt.Sprintf("whether the manifest of %s was overwritten cannot be seen: %v", e.ID, err))
+	}
+	return e, nil
 }
 
 // listed is a backup as --json prints it.

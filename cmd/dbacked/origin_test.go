@@ -150,7 +150,10 @@ func testSpoiled(s *spoiled, c spoil, target string) {
 	}
 	for _, args := range [][]string{{"--last-backup"}, {s.newer}, {s.newer, "--create-roles"}} {
 		args = append([]string{"restore", "shop", "-y", "--db-name", target}, args...)
-		s.run(args...).ends(c.code, c.says...)
+		r := s.run(args...).ends(c.code, c.says...)
+		if named := strings.Contains(r.err, "the newest that is proved is "+s.older+": name it"); named != (c.code == exitOrigin && args[5] == "--last-backup") {
+			t.Errorf("%v: it names the good one: %v: %s", args, named, r)
+		}
 	}
 	s.wantEmpty(target)
 	if c.name == "globals flipped" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
@@ -165,15 +166,32 @@ func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, w
 	if warn {
 		a.warnIfOlder(c, entries)
 	}
-	ask := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1
-	if ask {
-		return a.pickFrom(ctx, entries)
+	var e catalog.Entry
+	if r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1 {
+		e, err = a.pickFrom(ctx, entries)
+	} else {
+		e, err = pick(entries, r.Backup, c)
 	}
-	e, err := pick(entries, r.Backup, c)
-	if err == nil && e.Manifest == nil {
-		err = e.Proof
+	if err != nil {
+		return e, err
 	}
-	return e, err
+	if e.Proof != nil && r.Backup == "" {
+		e.Proof = instead(e.Proof, entries)
+	}
+	if e.Manifest == nil {
+		return e, e.Proof
+	}
+	return a.original(ctx, c, e)
+}
+
+// instead adds to why the newest backup is not proved which one is: anybody who may
+// write to the storage can put something there that looks newer.
+func instead(proof error, entries []catalog.Entry) error {
+	i := slices.IndexFunc(entries, func(e catalog.Entry) bool { return e.Proof == nil })
+	if i < 0 {
+		return proof
+	}
+	return fmt.Errorf("%w; the newest that is proved is %s: name it to restore that one", proof, entries[i].ID)
 }
 
 // warnIfBehind is warnIfOlder for several places, and says when the newest backup

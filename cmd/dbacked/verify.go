@@ -71,6 +71,11 @@ func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *r
 	run := &pipeline.Verify{Store: store, Key: key}
 	var failed error
 	for _, e := range chosen {
+		if !v.Listed {
+			if e, err = a.original(ctx, c, e); err != nil {
+				return err
+			}
+		}
 		if err := v.one(ctx, a, run, e, place); err != nil {
 			failed = errors.Join(failed, err)
 		}

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/dbtest"
 )
 
@@ -23,7 +26,7 @@ func TestOlderVersions(t *testing.T) {
 	b.bucket(s, s.Endpoint)
 	b.settings["DBACKED_S3_OBJECT_LOCK"] = "governance:1d"
 	b.configure("DBACKED_STORAGE", "s3://backups/safe")
-	first, second := b.backup(), b.backup()
+	first, second, third := b.backup(), b.backup(), b.backup()
 	b.run("verify", "shop", "--all").ok()
 	keys, _ := keysIn(t, s)
 	ctx, client := context.Background(), s.Client(t).Client
@@ -47,6 +50,7 @@ func TestOlderVersions(t *testing.T) {
 		return text.String()
 	}
 	genuine := read("safe/shop/" + first + "/manifest")
+	b.signedAgain("safe/shop/"+third+"/", read, overwrite)
 	for _, key := range keys {
 		switch id := strings.Split(key, "/")[2]; {
 		case id == first && strings.HasSuffix(key, "0001.dbacked"):
@@ -71,7 +75,8 @@ func TestOlderVersions(t *testing.T) {
 	b.run("verify", "shop", second).ends(exitFailure, "only in older versions").says("0001.dbacked was removed")
 	count := "SELECT count(*) || md5(string_agg(a::text, ',' ORDER BY a::text)) FROM a"
 	want := b.server.SQL(t, b.db, count)
-	for id, saw := range map[string]string{first: "0001.dbacked was overwritten", second: "0001.dbacked was removed"} {
+	b.run("verify", "shop", third).ends(exitFailure, "only in older versions").says("manifest was overwritten", "0001.dbacked was overwritten")
+	for id, saw := range map[string]string{first: "0001.dbacked was overwritten", second: "0001.dbacked was removed", third: "0001.dbacked was overwritten"} {
 		into := b.emptyDatabase()
 		r := b.run("restore", "shop", id, "-y", "--db-name", into).ok()
 		if !strings.Contains(r.err, "manifest was") || !strings.Contains(r.err, saw) {
@@ -85,4 +90,20 @@ func TestOlderVersions(t *testing.T) {
 	if after, _ := keysIn(t, s); len(after) == 0 {
 		t.Error("a prune removed what was tampered with")
 	}
+}
+
+// signedAgain is what somebody does who has the host's signing key too: a backup
+// that is there becomes another one, of which the signature is good.
+func (b *bed) signedAgain(folder string, read func(key string) string, overwrite func(key, text string)) {
+	b.t.Helper()
+	signer, err := catalog.LoadOrCreateSigner(b.path("state"))
+	b.must(err)
+	m, _ := catalog.Decode([]byte(read(folder+"manifest")), nil)
+	f := &m.Files[len(m.Files)-1]
+	junk := strings.Repeat("x", int(f.StoredBytes))
+	f.SHA256 = fmt.Sprintf("%x", sha256.Sum256([]byte(junk)))
+	manifest, err := catalog.Encode(m, signer)
+	b.must(err)
+	overwrite(folder+f.Name, junk)
+	overwrite(folder+"manifest", string(manifest))
 }

@@ -141,6 +141,42 @@ func TestManifestOverwritten(t *testing.T) {
 	}
 }
 
+// TestManifestOfAThief: who holds the instance's key can write a manifest over
+// another that is proved like it. The first one is the good one.
+func TestManifestOfAThief(t *testing.T) {
+	server := dbtest.S3(t)
+	b := newBucket(t, server, "thief", s3.Lock{})
+	name := Path("mydb", id2, manifestName)
+	original := func(e Entry) Entry {
+		t.Helper()
+		return must[Entry](t)(Original(t.Context(), b, "mydb", b.trust, e))
+	}
+	before := must[Entry](t)(Load(t.Context(), b, "mydb", id2, b.trust))
+	if diff := cmp.Diff(before, original(before)); diff != "" {
+		t.Errorf("where all is well: (-want +got)\n%s", diff)
+	}
+	b.over(name, must[[]byte](t)(Encode(before.Manifest, b.by)))
+	if e := original(before); e.Displaced != nil {
+		t.Errorf("the same once more is nothing: %v", e.Displaced)
+	}
+	m := *before.Manifest
+	m.Database = "another"
+	b.over(name, must[[]byte](t)(Encode(&m, b.by)))
+	believed := must[Entry](t)(Load(t.Context(), b, "mydb", id2, b.trust))
+	if believed.Proof != nil || believed.Manifest.Database != "another" {
+		t.Fatalf("%+v", believed)
+	}
+	e := original(believed)
+	if diff := cmp.Diff(before.Manifest, e.Manifest); diff != "" || e.Proof != nil || e.Displaced == nil || e.Displaced.Name != name {
+		t.Errorf("%+v (-want +got)\n%s", e, diff)
+	}
+	b.requests(aboutVersions, dbtest.Fault{Status: http.StatusForbidden, Code: "AccessDenied"})
+	e, err := Original(t.Context(), b, "mydb", b.trust, believed)
+	if diff := cmp.Diff(believed, e); diff != "" || !errors.Is(err, storage.ErrForbidden) {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
+}
+
 // TestManifestRemoved finds backups that only the mark of a removal hides.
 func TestManifestRemoved(t *testing.T) {
 	b := newBucket(t, dbtest.S3(t), "removed", s3.Lock{Mode: s3.Compliance, For: time.Hour})
