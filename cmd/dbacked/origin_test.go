@@ -123,7 +123,6 @@ func TestOrigin(t *testing.T) {
 				s.t = t
 				s.environ["DBACKED_STORAGE"] = "file://" + b.path("copy")
 				s.must(os.RemoveAll(b.path("copy")))
-				// With times: of backups that start in one second they tell the newer.
 				s.must(exec.Command("cp", "-a", b.path("storage"), b.path("copy")).Run())
 				c.how(s)
 				testSpoiled(s, c, target)
