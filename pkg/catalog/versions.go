@@ -172,7 +172,7 @@ func RemovedAfter(ctx context.Context, store storage.Store, instance string, tru
 		return s.removed(ctx, "", "")
 	}
 	entries, err := s.removed(ctx, "", newest.ID)
-	return slices.DeleteFunc(entries, func(e Entry) bool { return !e.Displaced.Good.Modified.After(newest.Finished) }), err
+	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Displaced.Good.Modified.Before(newest.Finished) }), err // both in seconds
 }
 
 // centuries are how the ids of years that a clock may show begin. To list no more
