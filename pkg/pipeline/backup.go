@@ -105,6 +105,7 @@ func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 		return nil, at(StageLock, err)
 	}
 	defer release()
+	defer b.sayLeft()
 
 	b.Progress.enter(StagePrepare)
 	m, err := b.prepare(ctx)
