@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,7 +38,7 @@ func (s agentStore) History(ctx context.Context, n int) (agent.History, error) {
 		}
 		h.Backups = merge(h.Backups, p)
 	}
-	slices.SortStableFunc(h.Backups, func(a, b agent.Backup) int { return b.Started.Compare(a.Started) })
+	slices.SortFunc(h.Backups, func(a, b agent.Backup) int { return strings.Compare(b.ID, a.ID) }) // as in each place
 	h.Backups = h.Backups[:min(len(h.Backups), n)]
 	if !slices.ContainsFunc(h.Places, func(p agent.PlaceHistory) bool { return p.Err == nil }) {
 		return agent.History{}, failed

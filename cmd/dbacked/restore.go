@@ -159,24 +159,30 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 
 // choose finds the backup to restore.
 func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, warn bool) (catalog.Entry, error) {
-	entries, err := a.entriesKept(ctx, c, r.Backup)
+	k, err := a.look(ctx, c, r.Backup, always)
 	if err != nil {
 		return catalog.Entry{}, err
 	}
 	if warn {
-		a.warnIfOlder(c, entries)
+		a.warnIfOlder(c, k.seen)
 	}
+	// Those that somebody removed come last: the first is what a person gets who
+	// does not look.
+	offered := append(slices.Clone(k.seen), k.removed...)
 	var e catalog.Entry
-	if r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1 {
-		e, err = a.pickFrom(ctx, entries)
+	asks := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(offered) > 1
+	if asks {
+		a.sayRemoved(c, k, "restore")
+		e, err = a.pickFrom(ctx, offered)
 	} else {
-		e, err = pick(entries, r.Backup, c)
+		e, err = k.pick(r.Backup, c, "restore")
 	}
 	if err != nil {
 		return e, err
 	}
-	if e.Proof != nil && r.Backup == "" {
-		e.Proof = instead(e.Proof, entries)
+	if r.Backup == "" && !asks {
+		a.sayRemoved(c, k, "restore")
+		a.sayGood(c, k, e)
 	}
 	if e.Manifest == nil {
 		return e, e.Proof
@@ -184,14 +190,12 @@ func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, w
 	return a.original(ctx, c, e)
 }
 
-// instead adds to why the newest backup is not proved which one is: anybody who may
-// write to the storage can put something there that looks newer.
-func instead(proof error, entries []catalog.Entry) error {
-	i := slices.IndexFunc(entries, func(e catalog.Entry) bool { return e.Proof == nil })
-	if i < 0 {
-		return proof
+// sayGood says which is the newest backup that can be restored, when that is not
+// the newest one: the older one is taken by nobody who did not ask for it.
+func (a *app) sayGood(c *config.Config, k kept, e catalog.Entry) {
+	if good := newestGood(k.seen); e.Proof != nil && good != nil {
+		a.warn(fmt.Sprintf("the newest backup whose origin is proved is %s: dbacked restore %s %s", good.ID, c.Instance, good.ID))
 	}
-	return fmt.Errorf("%w; the newest that is proved is %s: name it to restore that one", proof, entries[i].ID)
 }
 
 // warnIfBehind is warnIfOlder for several places, and says when the newest backup
@@ -204,7 +208,7 @@ func (a *app) warnIfBehind(ctx context.Context, c *config.Config, e catalog.Entr
 			continue
 		}
 		all = append(all, entries...)
-		if newest && entries[0].ID[:len("20261122T215643Z")] > e.ID[:len("20261122T215643Z")] {
+		if newest && entries[0].ID > e.ID {
 			a.warn(fmt.Sprintf("%s has a newer backup, %s: --from %s restores that", s, entries[0].ID, s))
 		}
 	}

@@ -239,17 +239,18 @@ func TestManifestRemoved(t *testing.T) {
 	}
 }
 
-// TestForged tells what was never good from what was written over a good one.
+// TestForged tells what was never good from what was written over a good one, and
+// from what nobody could look at.
 func TestForged(t *testing.T) {
 	b := newBucket(t, dbtest.S3(t), "forged", s3.Lock{Mode: s3.Compliance, For: time.Hour})
 	const id = "20261201T000000Z-0bad00"
 	b.over(Path("mydb", id, manifestName), forged(t, id))
 	b.over(Path("mydb", id, manifestName), forged(t, id))
 	e := must[[]Entry](t)(List(t.Context(), b, "mydb", b.trust))[0]
-	if e.ID != id || !e.Forged || !errors.Is(e.Proof, ErrUntrusted) || e.Displaced != nil {
+	if e.ID != id || !errors.Is(e.Proof, errNeverGood) || !errors.Is(e.Proof, ErrUntrusted) || e.Displaced != nil {
 		t.Errorf("%+v", e)
 	}
-	if e := must[Entry](t)(Load(t.Context(), b, "mydb", id, nil)); e.Forged || e.Proof == nil {
+	if e := must[Entry](t)(Load(t.Context(), b, "mydb", id, nil)); errors.Is(e.Proof, errNeverGood) || e.Proof == nil {
 		t.Errorf("nobody is trusted: %+v", e)
 	}
 	b.over(Path("mydb", id2, manifestName), []byte("garbage"))
@@ -262,7 +263,7 @@ func TestForged(t *testing.T) {
 			if e.ID == id1 {
 				continue
 			}
-			if e.Forged || e.Displaced != nil || !errors.Is(e.Proof, ErrUnproved) || !strings.Contains(e.Proof.Error(), "older versions could not be looked at: ") || !strings.Contains(e.Proof.Error(), right) {
+			if errors.Is(e.Proof, errNeverGood) || e.Displaced != nil || !errors.Is(e.Proof, ErrUnproved) || !strings.Contains(e.Proof.Error(), "older versions could not be looked at: ") || !strings.Contains(e.Proof.Error(), right) {
 				t.Errorf("without %s: %+v", right, e)
 			}
 		}
