@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -48,53 +49,111 @@ func (b *bed) expectBoth(t *testing.T) {
 	}
 }
 
-// bothPartial: with the service away a backup is in the folder alone, which is a
-// state of its own; that it is whole there a restore shows later.
-func bothPartial(t *testing.T, b *bed) {
-	partial := b.journal.await(t, 0, event("both", "backup-partial")...)
-	t.Logf("%s: %s", partial, partial["DBACKED_ERROR"])
-	if partial["PRIORITY"] != "3" || !strings.Contains(partial["DBACKED_ERROR"], inBucket) {
-		t.Errorf("it is no error, or does not name the place: %v", partial)
+// prepareBoth makes what both needs: a database of its own, so that it is in
+// nobody's way, and the right to write to its folder.
+func (b *bed) prepareBoth(t *testing.T) {
+	t.Helper()
+	r := b.feed(t, `CREATE DATABASE ledger;
+CREATE TABLE ledger.items AS SELECT * FROM shop.items LIMIT 8000;
+CREATE TABLE ledger.zz AS SELECT * FROM shop.zz;
+GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE, LOCK TABLES ON ledger.* TO dbacked@localhost;
+`, "mariadb")
+	if r.status != 0 {
+		t.Fatalf("mariadb: %s", r.err)
 	}
-	var all []struct{ agent.Status }
-	must(t, json.Unmarshal([]byte(b.sudo(t, "dbacked", "status", "both", "--json")), &all))
-	s := all[0].Status
+	b.write(t, credstore("both", "db-password"), b.password+"\n", 0o600)
+	b.sudo(t, "install", "-d", "-o", "dbacked", "-g", "dbacked", "-m", "0700", folder)
+	b.write(t, "/etc/systemd/system/dbacked@both.service.d/storage.conf",
+		strings.ReplaceAll(b.read(t, "/usr/share/doc/dbacked/examples/storage.conf"), "/srv/backups", folder), 0o644)
+	b.sudo(t, "systemctl", "daemon-reload")
+}
+
+// outage is a time in which the service is away for both. It lasts until the agent
+// says that a backup is in the folder alone, and goes on beside other steps: the
+// service is tried again and again, for up to a minute.
+type outage struct {
+	over    chan struct{}
+	err     error
+	partial entry  // what the journal said
+	status  []byte // what dbacked status --json said then
+	check   []byte // and dbacked status --check
+	unit    []byte // and systemd
+	back    int    // of the journal, when the service was back
+}
+
+// cut begins an outage, with a backup that was asked for.
+func (b *bed) cut(t *testing.T, d *door) *outage {
+	t.Helper()
+	o, journal := &outage{over: make(chan struct{})}, b.journal
+	mark := b.mark(t)
+	d.shut()
+	b.request(t, "both")
+	ctx, cancel := context.WithTimeout(context.Background(), 2*commandTimeout)
+	b.top.Cleanup(func() { cancel(); journal.stop(); <-o.over })
+	output := func(args ...string) []byte {
+		out, _ := b.command(ctx, args...).Output() // what is missing is seen later
+		return out
+	}
+	go func() {
+		defer close(o.over)
+		if o.partial, o.err = journal.find(2*time.Minute, mark, event("both", "backup-partial")...); o.err != nil {
+			return
+		}
+		o.status = output("dbacked", "status", "both", "--json")
+		o.check = output("dbacked", "status", "--check", "both")
+		o.unit = output("systemctl", "show", "--value", "--property=StatusText", service("both"))
+		o.back = journal.size()
+		o.err = d.open()
+	}()
+	return o
+}
+
+// partial: with the service away a backup is in the folder alone, which is a state of
+// its own, and an alert.
+func partial(t *testing.T, b *bed) {
+	o := b.outage
+	<-o.over
+	must(t, o.err)
+	t.Logf("%s: %s", o.partial, o.partial["DBACKED_ERROR"])
+	if o.partial["PRIORITY"] != "3" || !strings.Contains(o.partial["DBACKED_ERROR"], inBucket) {
+		t.Errorf("it is no error, or does not name the place: %v", o.partial)
+	}
+	var all []agent.Status
+	must(t, json.Unmarshal(o.status, &all))
+	s := all[0]
 	if s.Healthy || s.Partials != 1 || len(s.Runs) == 0 || !s.Runs[0].Partial || len(s.Places) != 2 {
 		t.Errorf("%+v", s)
 	}
-	if text := b.property(t, service("both"), "StatusText"); !strings.Contains(text, "partial") {
-		t.Errorf("STATUS= does not say it: %s", text)
+	if !strings.Contains(string(o.unit), "partial") {
+		t.Errorf("STATUS= does not say it: %s", o.unit)
 	}
-	if r := b.try(t, "dbacked", "status", "--check", "both"); r.status != 1 || !strings.Contains(r.out+r.err, inBucket) {
-		t.Errorf("dbacked status --check: %d\n%s%s", r.status, r.out, r.err)
+	if !strings.Contains(string(o.check), inBucket) {
+		t.Errorf("dbacked status --check says %s", o.check)
 	}
-	id := partial["DBACKED_BACKUP_ID"]
-	if stored := b.sh(t, "ls %s/both/%s", folder, id); !strings.Contains(stored, "manifest") {
-		t.Errorf("the folder holds of %s only:\n%s", id, stored)
+	if stored := b.sh(t, "ls %s/both/%s", folder, o.partial["DBACKED_BACKUP_ID"]); !strings.Contains(stored, "manifest") {
+		t.Errorf("the folder holds of it only:\n%s", stored)
 	}
-	b.outside.doors["both"].open(t)
-	b.caughtUp = b.mark(t)
 }
 
-// bothAgain: the agent by itself gives the place that is behind a backup, and only
+// caughtUp: the agent by itself gives the place that is behind a backup, and only
 // that; then either place is enough to restore.
-func bothAgain(t *testing.T, b *bed) {
-	again := b.journal.awaitFor(t, 2*time.Minute, b.caughtUp, append(event("both", "backup-started"), "DBACKED_REASON=retry")...)
-	proved := b.journal.await(t, b.caughtUp, event("both", "backup-proved")...)
+func caughtUp(t *testing.T, b *bed) {
+	back := b.outage.back
+	again := b.journal.awaitFor(t, 2*time.Minute, back, append(event("both", "backup-started"), "DBACKED_REASON=retry")...)
+	proved := b.journal.await(t, back, event("both", "backup-proved")...)
 	t.Logf("%s, %s", again, proved)
-	held := b.places(t)
-	if id := proved["DBACKED_BACKUP_ID"]; !slices.Contains(held[inBucket], id) || slices.Contains(held["file://"+folder], id) {
+	held, id := b.places(t), proved["DBACKED_BACKUP_ID"]
+	if !slices.Contains(held[inBucket], id) || slices.Contains(held["file://"+folder], id) || slices.Contains(held[inBucket], b.outage.partial["DBACKED_BACKUP_ID"]) {
 		t.Errorf("%s should be in the bucket alone: %v", id, held)
 	}
-	b.expectWell(t, "both", b.caughtUp)
+	b.expectWell(t, "both", back)
 
-	want := b.digest(t, "b")
 	b.outside.doors["both"].proxy.SetPlan(b.policy(t, "s3-restore-policy.json", "both")) // for who restores
-	for place, copied := range map[string]string{"1": "shop_folder", "s3": "shop_bucket"} {
+	for place, copied := range map[string]string{"1": "ledger_folder", "s3": "ledger_bucket"} {
 		b.sudo(t, "dbacked", "restore", "both", "--from", place, "--last-backup", "--yes", "--create", "--db-name", copied,
 			"--private-key-path", privateKey, "--passphrase-file", passphrase,
 			"--run-as", "root", "--db-username", "root", "--db-host", "/run/mysqld/mysqld.sock")
-		if got := b.mariadb(t, digestShop(copied)); got != want {
+		if got, want := b.mariadb(t, digestShop(copied)), b.mariadb(t, digestShop("ledger")); got != want {
 			t.Errorf("from place %s: %s, not %s", place, got, want)
 		}
 	}

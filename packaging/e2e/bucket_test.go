@@ -77,20 +77,23 @@ func (b *bed) admit(t *testing.T, instance string, port int) *door {
 		proxy: dbtest.NewFaultProxy(b.top, b.outside.Host, b.policy(t, "s3-write-only-policy.json", instance)),
 	}
 	b.outside.doors[instance] = d
-	d.open(t)
+	must(t, d.open())
 	b.top.Cleanup(d.shut)
 	return d
 }
 
-func (d *door) open(t *testing.T) {
-	t.Helper()
+func (d *door) open() error {
 	var listener net.Listener
-	must(t, d.machine.inside(func() (err error) {
+	err := d.machine.inside(func() (err error) {
 		listener, err = net.Listen("tcp", d.address)
 		return err
-	}))
+	})
+	if err != nil {
+		return err
+	}
 	d.server = &httptest.Server{Listener: listener, Config: &http.Server{Handler: d.proxy, ErrorLog: log.New(io.Discard, "", 0)}}
 	d.server.StartTLS()
+	return nil
 }
 
 // shut cuts the connections, and refuses new ones.

@@ -89,20 +89,21 @@ func (e *elsewhere) empty(t *testing.T, name string) string {
 // there before are restored as ever, by their ids.
 func (e *elsewhere) expectForged(t *testing.T, x *thief) {
 	into := e.empty(t, "forged")
-	e.expect(t, 0, []string{x.stranger, "origin not proved", x.believed, x.first, x.second}, "list", x.instance)
-	e.expect(t, 77, []string{x.stranger, "origin not proved"}, "restore", x.instance, "--last-backup", "--yes", "--db-name", into)
+	e.expect(t, 0, []string{x.stranger, "origin not proved", x.believed, x.first, x.second, x.third}, "list", x.instance)
+	e.expect(t, 77, []string{x.stranger, "origin not proved", "name it to restore that one"}, "restore", x.instance, "--last-backup", "--yes", "--db-name", into)
 	e.expect(t, 65, nil, "restore", x.instance, x.believed, "--yes", "--db-name", into)
 	if n := e.server.SQL(t, into, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"); n != "0" {
 		t.Errorf("something of what was forged is in the database: %s", n)
 	}
-	e.expect(t, 0, nil, "verify", x.instance, x.first)
-	e.expect(t, 0, nil, "verify", x.instance, x.second)
+	for _, id := range []string{x.first, x.second, x.third} {
+		e.expect(t, 0, nil, "verify", x.instance, id)
+	}
 }
 
 // expectFound: what is hidden is found, restored equal, and named.
 func (e *elsewhere) expectFound(t *testing.T, x *thief, want string) {
 	e.expect(t, 1, []string{dumpFile + " was overwritten", "only in older versions"}, "verify", x.instance, x.first)
-	for id, saw := range map[string]string{x.first: "was overwritten", x.second: "was removed"} {
+	for id, saw := range map[string]string{x.first: "was overwritten", x.second: "was removed", x.third: "was overwritten"} {
 		into := e.empty(t, "found_"+id[len(id)-6:])
 		e.expect(t, 0, []string{id + "/manifest " + saw, id + "/" + dumpFile + " " + saw}, "restore", x.instance, id, "--yes", "--no-owner", "--no-privileges", "--db-name", into)
 		if got := e.server.SQL(t, into, digestItems); got != want {

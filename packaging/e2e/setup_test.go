@@ -35,7 +35,7 @@ type bed struct {
 	*machine
 	top        *testing.T // which lasts as long as the machine
 	outside    *outside
-	caughtUp   int           // a mark: from here on the bucket of both is back
+	outage     *outage
 	password   string        // of the account of b in MariaDB
 	passphrase string        // of the private key
 	waiting    idleness      // of the instance idle, since idleBegins

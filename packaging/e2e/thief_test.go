@@ -29,11 +29,12 @@ const dumpFile = "0001.dbacked"
 
 // thief is root of the machine of an instance. All that he has he read there: the
 // credentials of the bucket, where that is, and the key that signs backups. He has
-// seen two backups.
+// seen three backups.
 type thief struct {
 	bed                *bed
 	instance           string
-	first, second      string
+	first, second      string          // one to be overwritten, one to be removed
+	third              string          // to be overwritten with the machine's own key
 	key, secret        string          // of the bucket
 	guarded, unguarded *minio.Core     // the service under the instance's policy, and as it would be under none
 	host, own          *catalog.Signer // the machine's, and one that he made
@@ -41,9 +42,9 @@ type thief struct {
 	stranger, believed string // backups that he made up, signed by his key and by the machine's
 }
 
-func (b *bed) rob(t *testing.T, instance, first, second string) *thief {
+func (b *bed) rob(t *testing.T, instance, first, second, third string) *thief {
 	t.Helper()
-	x := &thief{bed: b, instance: instance, first: first, second: second}
+	x := &thief{bed: b, instance: instance, first: first, second: second, third: third}
 	env := b.read(t, "/etc/dbacked/"+instance+".env")
 	setting := func(name string) string {
 		_, rest, _ := strings.Cut(env, "\n"+name+"=")
@@ -166,7 +167,9 @@ func unlock(c *minio.Core, key, version string) error {
 }
 
 // forge adds two backups that look newer than all others, which the policy allows:
-// the one is signed by the thief's key, the other by the machine's.
+// the one is signed by the thief's key, the other by the machine's. What that has
+// signed is believed: from the theft on, nothing but its date tells the one from
+// the other.
 func (x *thief) forge(t *testing.T) {
 	junk := []byte(strings.Repeat("no backup ", 100))
 	genuine := x.manifest(t, x.second)
@@ -215,7 +218,7 @@ func (x *thief) tryUnguarded(t *testing.T) {
 	ctx := context.Background()
 	for v, o := range x.bed.outside.versions(t, x.instance) {
 		switch strings.Split(v.key, "/")[3] {
-		case x.first, x.second:
+		case x.first, x.second, x.third:
 			x.refused(t, "remove the version of "+v.key, "AccessDenied", x.unguarded.RemoveObject(ctx, bucket, v.key, minio.RemoveObjectOptions{VersionID: v.id, GovernanceBypass: true}))
 			if err := unlock(x.unguarded, v.key, v.id); err == nil {
 				t.Errorf("the lock of %s can be lifted", v.key)
@@ -224,10 +227,12 @@ func (x *thief) tryUnguarded(t *testing.T) {
 		if strings.HasPrefix(v.key, name(x.instance, x.second, "")) {
 			must(t, x.unguarded.RemoveObject(ctx, bucket, v.key, minio.RemoveObjectOptions{}))
 		}
-		if v.key == name(x.instance, x.first, dumpFile) {
-			junk := bytes.Repeat([]byte("x"), int(o.Size))
-			must(t, put(x.unguarded, v.key, junk, minio.PutObjectOptions{}))
-			must(t, put(x.unguarded, name(x.instance, x.first, "manifest"), forged(t, *x.manifest(t, x.first), x.first, junk, x.own), minio.PutObjectOptions{}))
+		for id, signer := range map[string]*catalog.Signer{x.first: x.own, x.third: x.host} {
+			if v.key == name(x.instance, id, dumpFile) {
+				junk := bytes.Repeat([]byte("x"), int(o.Size))
+				must(t, put(x.unguarded, v.key, junk, minio.PutObjectOptions{}))
+				must(t, put(x.unguarded, name(x.instance, id, "manifest"), forged(t, *x.manifest(t, id), id, junk, signer), minio.PutObjectOptions{}))
+			}
 		}
 	}
 	if err := x.unguarded.SuspendVersioning(ctx, bucket); err == nil {

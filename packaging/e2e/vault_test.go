@@ -16,25 +16,21 @@ func credstore(instance, name string) string {
 	return "/etc/credstore/dbacked." + instance + "." + name
 }
 
-// bucketBegins starts two more instances: "vault" is a PostgreSQL in a bucket alone,
-// "both" a MariaDB in a folder and the bucket at once. Each has the documented
+// bucketBegins starts two more instances: "vault" is the PostgreSQL of a, in a bucket
+// alone, "both" a MariaDB in a folder and the bucket at once. Each has the documented
 // rights of a host that may only write, and locks what it wrote.
 func bucketBegins(t *testing.T, b *bed) {
 	b.write(t, "/etc/hosts", b.read(t, "/etc/hosts")+"127.0.0.1 "+serviceName+"\n", 0o644)
 	vault, both := b.admit(t, "vault", 9000), b.admit(t, "both", 9001)
 	b.write(t, serviceCA, vault.authority(), 0o644)
-	b.write(t, credstore("both", "db-password"), b.password+"\n", 0o600)
-	b.sudo(t, "install", "-d", "-o", "dbacked", "-g", "dbacked", "-m", "0700", folder)
-	b.write(t, "/etc/systemd/system/dbacked@both.service.d/storage.conf",
-		strings.ReplaceAll(b.read(t, "/usr/share/doc/dbacked/examples/storage.conf"), "/srv/backups", folder), 0o644)
-	b.sudo(t, "systemctl", "daemon-reload")
-	for instance, how := range map[string]struct{ engine, storage string }{
-		"vault": {"pg", inBucket},
-		"both":  {"mysql", "file://" + folder + "," + inBucket},
+	b.prepareBoth(t)
+	for instance, how := range map[string]struct{ engine, database, storage string }{
+		"vault": {"pg", "shop", inBucket},
+		"both":  {"mysql", "ledger", "file://" + folder + "," + inBucket},
 	} {
 		b.instance(t, instance, how.engine, "@yearly")
 		env := "/etc/dbacked/" + instance + ".env"
-		b.write(t, env, b.read(t, env)+"DBACKED_STORAGE="+how.storage+
+		b.write(t, env, strings.Replace(b.read(t, env), "=shop", "="+how.database, 1)+"DBACKED_STORAGE="+how.storage+
 			"\nDBACKED_S3_ENDPOINT="+b.outside.doors[instance].endpoint()+
 			"\nDBACKED_S3_CA="+serviceCA+
 			"\nDBACKED_S3_OBJECT_LOCK=compliance:1d\n", 0o600)
@@ -54,8 +50,7 @@ func bucketBegins(t *testing.T, b *bed) {
 	}
 	b.expectBoth(t)
 
-	both.shut()
-	b.request(t, "both") // how that ends comes two steps later: it takes its time
+	b.outage = b.cut(t, both)
 }
 
 // expectWell: a host that may only write asks for no more, has nothing to complain
@@ -86,8 +81,8 @@ func (b *bed) expectWell(t *testing.T, instance string, mark int) {
 func vault(t *testing.T, b *bed) {
 	mark := b.mark(t)
 	first := b.status(t, "vault").Newest.ID
-	second := strings.TrimSpace(b.sudo(t, "dbacked", "backup", "vault"))
-	b.journal.await(t, mark, append(event("vault", "backup-proved"), "DBACKED_BACKUP_ID="+second)...)
+	second, third := strings.TrimSpace(b.sudo(t, "dbacked", "backup", "vault")), strings.TrimSpace(b.sudo(t, "dbacked", "backup", "vault"))
+	b.journal.await(t, mark, append(event("vault", "backup-proved"), "DBACKED_BACKUP_ID="+third)...)
 	b.expectWell(t, "vault", mark)
 	for v := range b.outside.versions(t, "vault") {
 		o, err := b.outside.Client(t).StatObject(t.Context(), bucket, v.key, minio.StatObjectOptions{VersionID: v.id})
@@ -108,7 +103,7 @@ func vault(t *testing.T, b *bed) {
 	e := b.elsewhere(t, trust[1])
 
 	before := b.outside.versions(t, "vault")
-	x := b.rob(t, "vault", first, second)
+	x := b.rob(t, "vault", first, second, third)
 	x.try(t)
 	x.forge(t)
 	added := b.outside.versions(t, "vault")
