@@ -90,7 +90,7 @@ func (e *elsewhere) empty(t *testing.T, name string) string {
 func (e *elsewhere) expectForged(t *testing.T, x *thief) {
 	into := e.empty(t, "forged")
 	e.expect(t, 0, []string{x.stranger, "origin not proved", x.believed, x.first, x.second, x.third}, "list", x.instance)
-	e.expect(t, 77, []string{x.stranger, "origin not proved", "name it to restore that one"}, "restore", x.instance, "--last-backup", "--yes", "--db-name", into)
+	e.expect(t, 77, []string{x.stranger, "origin not proved", "the newest backup whose origin is proved is"}, "restore", x.instance, "--last-backup", "--yes", "--db-name", into)
 	e.expect(t, 65, nil, "restore", x.instance, x.believed, "--yes", "--db-name", into)
 	if n := e.server.SQL(t, into, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"); n != "0" {
 		t.Errorf("something of what was forged is in the database: %s", n)
