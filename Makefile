@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.
 TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age zstd awscli rclone
-E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg
+E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg postgresql
 
 .PHONY: help build test demo packages repo pkgcheck e2e lint storm fuzz bench clean
 

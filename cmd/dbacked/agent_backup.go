@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,7 +38,7 @@ func (s agentStore) History(ctx context.Context, n int) (agent.History, error) {
 		}
 		h.Backups = merge(h.Backups, p)
 	}
-	slices.SortStableFunc(h.Backups, func(a, b agent.Backup) int { return b.Started.Compare(a.Started) })
+	slices.SortFunc(h.Backups, func(a, b agent.Backup) int { return strings.Compare(b.ID, a.ID) }) // as in each place
 	h.Backups = h.Backups[:min(len(h.Backups), n)]
 	if !slices.ContainsFunc(h.Places, func(p agent.PlaceHistory) bool { return p.Err == nil }) {
 		return agent.History{}, failed
@@ -111,31 +112,40 @@ func (s agentStore) recent(ctx context.Context, c *config.Config, n int) ([]agen
 const clockError = 10 * time.Minute
 
 // needing is the configuration with those of its places alone that a backup is due
-// in: after a partial run, a new one need not go where the last one is. All, when
-// none is behind.
+// in: after a partial run, a new one need not go where the last one is. When it is
+// due in none, that run was asked for, and those need one that lack its backup. All,
+// when none does.
 func (s agentStore) needing(ctx context.Context, schedule *scheduler.Schedule, now time.Time) *config.Config {
 	if len(s.config.Places) == 1 {
 		return s.config
 	}
-	var behind config.Places
-	for i, p := range s.places(ctx, 3) {
-		needs := true
-		for _, b := range p.Backups {
-			if !b.Started.After(now.Add(clockError)) {
-				needs = !schedule.Next(b.Started).After(now)
-				break
-			}
-		}
-		if needs || p.Err != nil {
-			behind = append(behind, s.config.Places[i])
+	newest := map[string]*agent.Backup{} // by place; nil if it has none, or does not say
+	last := ""
+	for _, p := range s.places(ctx, 3) {
+		newest[p.Storage] = newestOf(p, now)
+		if b := newest[p.Storage]; b != nil && b.ID > last {
+			last = b.ID
 		}
 	}
-	if len(behind) == 0 {
-		return s.config
+	due := func(b *agent.Backup) bool { return b == nil || !schedule.Next(b.Started).After(now) }
+	lacks := func(b *agent.Backup) bool { return b == nil || b.ID < last }
+	for _, needs := range []func(*agent.Backup) bool{due, lacks} {
+		c := *s.config
+		c.Places = slices.DeleteFunc(slices.Clone(c.Places), func(p config.Storage) bool { return !needs(newest[p.String()]) })
+		if len(c.Places) > 0 {
+			return &c
+		}
 	}
-	c := *s.config
-	c.Places = behind
-	return &c
+	return s.config
+}
+
+// newestOf is the newest backup of a place that is not from the future.
+func newestOf(p agent.PlaceHistory, now time.Time) *agent.Backup {
+	i := slices.IndexFunc(p.Backups, func(b agent.Backup) bool { return !b.Started.After(now.Add(clockError)) })
+	if i < 0 || p.Err != nil {
+		return nil
+	}
+	return &p.Backups[i]
 }
 
 func summary(m *catalog.Manifest) agent.Backup {

@@ -40,12 +40,21 @@ func (l *listCommand) Run(ctx context.Context, a *app) error {
 	if c, err = c.From(l.From); err != nil {
 		return err
 	}
-	entries, err := a.entriesIn(ctx, c)
+	var removed []placed
+	entries, err := a.placedIn(c, func(one *config.Config) ([]catalog.Entry, error) {
+		k, err := a.look(ctx, one, "", func(seen []catalog.Entry) bool { return wonders(one, seen) })
+		a.sayRemoved(one, k, "restore")
+		removed = join(removed, c, one, k.removed)
+		return k.seen, err
+	})
 	if err != nil {
 		return err
 	}
 	if l.JSON {
-		return writeJSON(a.out, entries)
+		return writeJSON(a.out, append(entries, removed...)) // whoever takes the first takes the newest
+	}
+	if len(entries) == 0 && len(removed) > 0 {
+		return nil // that was said
 	}
 	if len(entries) == 0 {
 		a.say("no backups of %s in %s yet: dbacked backup %s", c.Instance, c.Places, c.Instance)
@@ -60,13 +69,19 @@ type placed struct {
 	places []string
 }
 
-// entriesIn lists the backups in all places that answer, the newest first. One
-// whose origin is proved in one place and not in another is there twice.
+// entriesIn lists the backups in all places that answer.
 func (a *app) entriesIn(ctx context.Context, c *config.Config) ([]placed, error) {
+	return a.placedIn(c, func(one *config.Config) ([]catalog.Entry, error) { return a.entries(ctx, one) })
+}
+
+// placedIn joins what list finds in all places that answer, the newest first. One
+// whose origin is proved in one place and not in another is there twice.
+func (a *app) placedIn(c *config.Config, list func(one *config.Config) ([]catalog.Entry, error)) ([]placed, error) {
 	var all []placed
 	var failed error
 	for _, s := range c.Places {
-		entries, err := a.entries(ctx, c.At(s))
+		one := c.At(s)
+		entries, err := list(one)
 		if err != nil && len(c.Places) == 1 {
 			return nil, err
 		}
@@ -75,21 +90,40 @@ func (a *app) entriesIn(ctx context.Context, c *config.Config) ([]placed, error)
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", s, err))
 			continue
 		}
-		for _, e := range entries {
-			i := slices.IndexFunc(all, func(p placed) bool { return p.ID == e.ID && (p.Proof == nil) == (e.Proof == nil) })
-			if i < 0 {
-				i, all = len(all), append(all, placed{Entry: e})
-			}
-			if len(c.Places) > 1 {
-				all[i].places = append(all[i].places, s.String())
-			}
-		}
+		all = join(all, c, one, entries)
 	}
-	slices.SortStableFunc(all, func(a, b placed) int { return strings.Compare(b.ID[:min(len(b.ID), 16)], a.ID[:min(len(a.ID), 16)]) })
 	if len(all) > 0 {
 		return all, nil // what was not seen was said
 	}
 	return nil, failed
+}
+
+// join adds what one of several places holds to what others do.
+func join(all []placed, c, one *config.Config, entries []catalog.Entry) []placed {
+	for _, e := range entries {
+		i := slices.IndexFunc(all, func(p placed) bool { return p.ID == e.ID && (p.Proof == nil) == (e.Proof == nil) })
+		if i < 0 {
+			i, all = len(all), append(all, placed{Entry: e})
+		}
+		if len(c.Places) > 1 {
+			all[i].places = append(all[i].places, one.Storage.String())
+		}
+	}
+	slices.SortStableFunc(all, func(a, b placed) int { return strings.Compare(b.ID, a.ID) })
+	return all
+}
+
+// wonders tells whether a list asks what was removed. Who makes the backups may
+// only write, perhaps, and knows the newest one: as long as that is there, he need
+// not ask.
+func wonders(c *config.Config, seen []catalog.Entry) bool {
+	own, err := catalog.OwnTrust(c.StateDirectory)
+	if err != nil || len(own) == 0 {
+		return true
+	}
+	last, err := catalog.ReadLast(c.StateDirectory)
+	good := newestGood(seen)
+	return err == nil && last != "" && (good == nil || good.ID < last)
 }
 
 // entries lists the backups of an instance, the newest first.
@@ -106,38 +140,6 @@ func (a *app) entries(ctx context.Context, c *config.Config) ([]catalog.Entry, e
 	return catalog.List(ctx, store, c.Instance, t)
 }
 
-// entriesKept is entries for those who read: where a bucket keeps what was removed,
-// backups are among them that somebody removed and that are newer than all others,
-// which no prune does, and the one that was asked for by its id.
-func (a *app) entriesKept(ctx context.Context, c *config.Config, id string) ([]catalog.Entry, error) {
-	entries, err := a.entries(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	store, err := openStore(c)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = store.Close() }()
-	t, err := trust(c)
-	if err != nil {
-		return nil, err
-	}
-	var newest *catalog.Manifest
-	if i := slices.IndexFunc(entries, func(e catalog.Entry) bool { return e.Proof == nil }); i >= 0 {
-		newest = entries[i].Manifest
-	}
-	removed, err := catalog.RemovedAfter(ctx, store, c.Instance, t, newest)
-	wanted := func(e catalog.Entry) bool { return strings.HasPrefix(e.ID, id) }
-	if err == nil && id != "" && !slices.ContainsFunc(append(removed, entries...), wanted) {
-		removed, err = catalog.Removed(ctx, store, c.Instance, t, id)
-	}
-	if err != nil {
-		a.warn("whether newer backups were removed cannot be seen: " + err.Error())
-	}
-	return append(removed, entries...), nil
-}
-
 // listed is a backup as --json prints it.
 type listed struct {
 	ID       string            `json:"id"`
@@ -146,7 +148,8 @@ type listed struct {
 	Places   []string          `json:"places,omitempty"` // of several, those that hold it
 	Manifest *catalog.Manifest `json:"manifest,omitempty"`
 
-	Displaced string `json:"displaced,omitempty"` // why only an older version of the manifest is good
+	Displaced string    `json:"displaced,omitempty"` // why only an older version of the manifest is good
+	Removed   time.Time `json:"removed,omitzero"`    // when somebody removed it, from a bucket that keeps it: restore takes it by its id
 }
 
 func writeJSON(w io.Writer, entries []placed) error {
@@ -158,6 +161,9 @@ func writeJSON(w io.Writer, entries []placed) error {
 		}
 		if e.Displaced != nil {
 			row.Displaced = e.Displaced.Error()
+			if e.Displaced.Newest.Removed {
+				row.Removed = e.Displaced.Newest.Modified.UTC()
+			}
 		}
 		if err := enc.Encode(row); err != nil {
 			return err

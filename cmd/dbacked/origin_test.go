@@ -123,7 +123,6 @@ func TestOrigin(t *testing.T) {
 				s.t = t
 				s.environ["DBACKED_STORAGE"] = "file://" + b.path("copy")
 				s.must(os.RemoveAll(b.path("copy")))
-				// With times: of backups that start in one second they tell the newer.
 				s.must(exec.Command("cp", "-a", b.path("storage"), b.path("copy")).Run())
 				c.how(s)
 				testSpoiled(s, c, target)
@@ -150,7 +149,10 @@ func testSpoiled(s *spoiled, c spoil, target string) {
 	}
 	for _, args := range [][]string{{"--last-backup"}, {s.newer}, {s.newer, "--create-roles"}} {
 		args = append([]string{"restore", "shop", "-y", "--db-name", target}, args...)
-		s.run(args...).ends(c.code, c.says...)
+		r := s.run(args...).ends(c.code, c.says...)
+		if named := strings.Contains(r.err, "the newest backup whose origin is proved is "+s.older+": dbacked restore shop "+s.older); named != (c.code == exitOrigin && args[5] == "--last-backup") {
+			t.Errorf("%v: it names the good one: %v: %s", args, named, r)
+		}
 	}
 	s.wantEmpty(target)
 	if c.name == "globals flipped" {

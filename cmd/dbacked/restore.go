@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
@@ -158,22 +159,43 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 
 // choose finds the backup to restore.
 func (r *restoreCommand) choose(ctx context.Context, a *app, c *config.Config, warn bool) (catalog.Entry, error) {
-	entries, err := a.entriesKept(ctx, c, r.Backup)
+	k, err := a.look(ctx, c, r.Backup, always)
 	if err != nil {
 		return catalog.Entry{}, err
 	}
 	if warn {
-		a.warnIfOlder(c, entries)
+		a.warnIfOlder(c, k.seen)
 	}
-	ask := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(entries) > 1
-	if ask {
-		return a.pickFrom(ctx, entries)
+	// Those that somebody removed come last: the first is what a person gets who
+	// does not look.
+	offered := append(slices.Clone(k.seen), k.removed...)
+	var e catalog.Entry
+	asks := r.Backup == "" && !r.LastBackup && !r.Yes && a.asks && len(offered) > 1
+	if asks {
+		a.sayRemoved(c, k, "restore")
+		e, err = a.pickFrom(ctx, offered)
+	} else {
+		e, err = k.pick(r.Backup, c, "restore")
 	}
-	e, err := pick(entries, r.Backup, c)
-	if err == nil && e.Manifest == nil {
-		err = e.Proof
+	if err != nil {
+		return e, err
 	}
-	return e, err
+	if r.Backup == "" && !asks {
+		a.sayRemoved(c, k, "restore")
+		a.sayGood(c, k, e)
+	}
+	if e.Manifest == nil {
+		return e, e.Proof
+	}
+	return a.original(ctx, c, e)
+}
+
+// sayGood says which is the newest backup that can be restored, when that is not
+// the newest one: the older one is taken by nobody who did not ask for it.
+func (a *app) sayGood(c *config.Config, k kept, e catalog.Entry) {
+	if good := newestGood(k.seen); e.Proof != nil && good != nil {
+		a.warn(fmt.Sprintf("the newest backup whose origin is proved is %s: dbacked restore %s %s", good.ID, c.Instance, good.ID))
+	}
 }
 
 // warnIfBehind is warnIfOlder for several places, and says when the newest backup
@@ -186,7 +208,7 @@ func (a *app) warnIfBehind(ctx context.Context, c *config.Config, e catalog.Entr
 			continue
 		}
 		all = append(all, entries...)
-		if newest && entries[0].ID[:len("20261122T215643Z")] > e.ID[:len("20261122T215643Z")] {
+		if newest && entries[0].ID > e.ID {
 			a.warn(fmt.Sprintf("%s has a newer backup, %s: --from %s restores that", s, entries[0].ID, s))
 		}
 	}

@@ -67,5 +67,8 @@ func label(e catalog.Entry) string {
 	if e.Proof != nil {
 		text += "  (origin not proved)"
 	}
+	if e.Displaced != nil && e.Displaced.Newest.Removed {
+		text += "  (removed)"
+	}
 	return text
 }

@@ -59,7 +59,7 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 
 // in verifies what one place holds.
 func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *rsa.PrivateKey, place string) error {
-	chosen, err := v.choose(ctx, a, c)
+	chosen, removed, err := v.choose(ctx, a, c)
 	if err != nil {
 		return err
 	}
@@ -71,30 +71,42 @@ func (v *verifyCommand) in(ctx context.Context, a *app, c *config.Config, key *r
 	run := &pipeline.Verify{Store: store, Key: key}
 	var failed error
 	for _, e := range chosen {
+		if !v.Listed {
+			if e, err = a.original(ctx, c, e); err != nil {
+				return err
+			}
+		}
 		if err := v.one(ctx, a, run, e, place); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
+	if removed != "" { // whoever did that may come back; after the next backup it is not said any more
+		failed = errors.Join(failed, errors.New(removed))
+	}
 	return failed
 }
 
-func (v *verifyCommand) choose(ctx context.Context, a *app, c *config.Config) ([]catalog.Entry, error) {
-	list := func() ([]catalog.Entry, error) { return a.entriesKept(ctx, c, v.Backup) }
+// choose finds what to verify, and says what was removed of which nothing is.
+func (v *verifyCommand) choose(ctx context.Context, a *app, c *config.Config) (chosen []catalog.Entry, removed string, err error) {
+	wonders := always
 	if v.Listed { // by who may not read
-		list = func() ([]catalog.Entry, error) { return a.entries(ctx, c) }
+		wonders = func([]catalog.Entry) bool { return false }
 	}
-	entries, err := list()
+	k, err := a.look(ctx, c, v.Backup, wonders)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if v.All && len(entries) > 0 {
-		return entries, nil
+	if all := append(k.seen, k.removed...); v.All && len(all) > 0 {
+		return all, "", nil
 	}
-	e, err := pick(entries, v.Backup, c)
+	e, err := k.pick(v.Backup, c, "verify")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return []catalog.Entry{e}, nil
+	if v.Backup == "" {
+		removed = k.newerRemoved(c, "restore")
+	}
+	return []catalog.Entry{e}, removed, nil
 }
 
 // verified is the result of one backup, as --json prints it.

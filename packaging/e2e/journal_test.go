@@ -117,22 +117,29 @@ func (j *journal) await(t *testing.T, mark int, fields ...string) entry {
 
 func (j *journal) awaitFor(t *testing.T, limit time.Duration, mark int, fields ...string) entry {
 	t.Helper()
+	e, err := j.find(limit, mark, fields...)
+	must(t, err)
+	return e
+}
+
+// find is awaitFor beside a test.
+func (j *journal) find(limit time.Duration, mark int, fields ...string) (entry, error) {
 	timeout := time.After(limit)
 	for from := mark; ; {
 		entries, grown, ended := j.since(from)
 		for _, e := range entries {
 			if e.has(fields) {
-				return e
+				return e, nil
 			}
 		}
 		from += len(entries)
 		if ended {
-			t.Fatalf("the journal ended before an entry with %q", fields)
+			return nil, fmt.Errorf("the journal ended before an entry with %q", fields)
 		}
 		select {
 		case <-grown:
 		case <-timeout:
-			t.Fatalf("no entry with %q in %v; there were:\n%s", fields, limit, j.text(mark))
+			return nil, fmt.Errorf("no entry with %q in %v; there were:\n%s", fields, limit, j.text(mark))
 		}
 	}
 }

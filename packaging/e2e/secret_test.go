@@ -12,7 +12,7 @@ import (
 // secrets: no password on a command line, in the journal, or in a file that
 // everybody may read; least of all in mid-backup.
 func secrets(t *testing.T, b *bed) {
-	kept := map[string]string{"password": b.password, "passphrase": b.passphrase}
+	kept := map[string]string{"password": b.password, "passphrase": b.passphrase, "secret key": b.outside.SecretKey}
 	release := map[string]func(){}
 	for _, instance := range []string{"a", "b"} {
 		release[instance] = b.hold(t, instance)

@@ -14,7 +14,10 @@ func TestService(t *testing.T) {
 	}{
 		{"running", running},
 		{"idle begins", idleBegins},
+		{"bucket begins", bucketBegins},
+		{"vault", vault},
 		{"schedule", schedule},
+		{"partial", partial},
 		{"journal", journalFields},
 		{"metrics", metrics},
 		{"hardening", hardening},
@@ -27,6 +30,7 @@ func TestService(t *testing.T) {
 		{"watchdog", watchdog},
 		{"configuration", configuration},
 		{"password", password},
+		{"caught up", caughtUp},
 		{"idle", idle},
 		{"stopped", stopped},
 		{"away", away},

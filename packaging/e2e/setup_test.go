@@ -30,9 +30,12 @@ const (
 
 // bed is a machine with dbacked and three instances: "a" is a PostgreSQL by peer
 // authentication and "b" a MariaDB by a password in a credential, both due each
-// minute; "idle" is due once a year.
+// minute; "idle" is due once a year. For a while there are two more, in a bucket.
 type bed struct {
 	*machine
+	top        *testing.T // which lasts as long as the machine
+	outside    *outside
+	outage     *outage
 	password   string        // of the account of b in MariaDB
 	passphrase string        // of the private key
 	waiting    idleness      // of the instance idle, since idleBegins
@@ -88,8 +91,9 @@ func (m *machine) install(t *testing.T) {
 // build fills two databases and starts the instances.
 func build(t *testing.T) *bed {
 	t.Helper()
-	b := &bed{machine: newMachine(t), password: rand.Text(), passphrase: rand.Text()}
+	b := &bed{machine: newMachine(t), top: t, password: rand.Text(), passphrase: rand.Text()}
 	first := b.pack(t, firstVersion)
+	b.outside = serve(t)
 	b.boot(t)
 	b.publish(t, first())
 	b.next = b.pack(t, secondVersion)
@@ -142,9 +146,17 @@ GRANT SELECT ON mysql.* TO dbacked@localhost;
 func (b *bed) digest(t *testing.T, instance string) string {
 	t.Helper()
 	if instance == "a" {
-		return b.postgres(t, "shop", "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM items")
+		return b.postgres(t, "shop", digestItems)
 	}
-	return b.mariadb(t, "SELECT COUNT(*), BIT_XOR(CRC32(CONCAT(id, name))) FROM shop.items; SELECT COUNT(*), SUM(id) FROM shop.zz")
+	return b.mariadb(t, digestShop("shop"))
+}
+
+// digestItems is a query for what is in a database of PostgreSQL, digestShop one for
+// a database of MariaDB.
+const digestItems = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM items"
+
+func digestShop(database string) string {
+	return strings.ReplaceAll("SELECT COUNT(*), BIT_XOR(CRC32(CONCAT(id, name))) FROM DB.items; SELECT COUNT(*), SUM(id) FROM DB.zz", "DB", database)
 }
 
 // hold makes the next backup of an instance stand still in mid-dump, until

@@ -26,10 +26,6 @@ type Entry struct {
 	// Displaced says that the manifest is an older version of its object, since
 	// the newest is not proved or was removed; nil if it is the newest.
 	Displaced *storage.Displaced
-
-	// Forged says that the store keeps older versions and that none of the
-	// manifest's is proved: it is not that somebody wrote over a good one.
-	Forged bool
 }
 
 // Commit writes the manifest of a backup whose files are all stored: from then

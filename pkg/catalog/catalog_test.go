@@ -130,20 +130,37 @@ func TestNoSuchBackup(t *testing.T) {
 	}
 }
 
-// TestOneSecond stores backups that started within one second, whose ids end
-// in the wrong order.
+// TestOneSecond: backups of one second have the order of their ids, whatever the
+// store's dates say, and those of one instance the order in which they were made.
 func TestOneSecond(t *testing.T) {
 	s, dir := store(t)
 	by, trust := signer(t)
-	first, second := "20261122T215643Z-ffffff", "20261122T215643Z-000000"
-	backUp(t, s, first, by)
+	first, second := "20261122T215643Z-000000", "20261122T215643Z-ffffff"
 	backUp(t, s, second, by)
-	// However coarse the file system's clock is: a second later.
-	path := filepath.Join(dir, "mydb", second, "manifest")
+	backUp(t, s, first, by)
+	path := filepath.Join(dir, "mydb", first, "manifest")
 	later := must[os.FileInfo](t)(os.Stat(path)).ModTime().Add(1e9)
 	ok(t, os.Chtimes(path, later, later))
 	if diff := cmp.Diff([]string{second, first}, ids(must[[]Entry](t)(List(t.Context(), s, "mydb", trust)))); diff != "" {
 		t.Error(diff)
+	}
+	now := time.Date(2026, 11, 22, 21, 56, 43, 999, time.UTC)
+	newest := second
+	for range 20 { // a random end would be in order once in a million times
+		id := NextID(now, newest)
+		if id <= newest {
+			t.Fatalf("%s after %s", id, newest)
+		}
+		newest = id
+	}
+	for newest, want := range map[string]string{
+		"": "20261122T215643Z", "garbage": "20261122T215643Z", "20261122T215642Z-ffffff": "20261122T215643Z",
+		second: "20261122T215644Z", "20261122T215700Z-ffffff": "20261122T215701Z",
+		"20261122T215743Z-ffffff": "20261122T215643Z", "20991231T235959Z-ffffff": "20261122T215643Z", // not to be followed
+	} {
+		if id := NextID(now, newest); !strings.HasPrefix(id, want+"-") {
+			t.Errorf("%s after %q, not %s", id, newest, want)
+		}
 	}
 }
 

@@ -28,14 +28,14 @@ func ReadLast(dir string) (string, error) {
 	return id, nil
 }
 
-// WriteLast remembers an id, unless one of a later second is remembered. Give
+// WriteLast remembers an id, unless a newer one is remembered. Give
 // it only backups whose origin is proved, or were made here.
 func WriteLast(dir, id string) error {
 	if _, err := ParseID(id); err != nil {
 		return err
 	}
 	last, err := ReadLast(dir)
-	if err != nil || (last != "" && last[:len(idTime)] > id[:len(idTime)]) {
+	if err != nil || (last != "" && last > id) {
 		return err
 	}
 	if err := makeFolder(dir); err != nil {

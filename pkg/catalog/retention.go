@@ -63,7 +63,7 @@ func Survey(ctx context.Context, store storage.Store, instance string, trust Tru
 			e.Proof = fmt.Errorf("%w: %w", ErrGarbage, err)
 		}
 		if e.Proof == nil && e.Displaced == nil && f.committed.Sub(e.Manifest.Finished) > maxRedated {
-			if first, _, _ := s.older(ctx, f.id); first != nil {
+			if first, _ := s.older(ctx, f.id); first != nil {
 				e = *first // the same was written again, to make an old one look new
 			}
 		}

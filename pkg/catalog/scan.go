@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -65,12 +64,5 @@ func scan(ctx context.Context, store storage.Store, instance string) (complete, 
 	return complete, orphans, err
 }
 
-// newestFirst goes by the time in the id. Small backups can start within one
-// second; then it counts when the store took them.
-func newestFirst(a, b found) int {
-	return cmp.Or(
-		strings.Compare(b.id[:len(idTime)], a.id[:len(idTime)]),
-		b.touched.Compare(a.touched),
-		strings.Compare(b.id, a.id),
-	)
-}
+// newestFirst is the one order of backups: that of their ids.
+func newestFirst(a, b found) int { return strings.Compare(b.id, a.id) }

@@ -118,7 +118,7 @@ func TestLast(t *testing.T) {
 	if got := read(); got != "" {
 		t.Errorf("at first: %q", got)
 	}
-	for _, step := range [][2]string{{id1, id1}, {id2, id2}, {id1, id2}, {"20261123T215643Z-000000", "20261123T215643Z-000000"}} {
+	for _, step := range [][2]string{{id1, id1}, {id2, id2}, {id1, id2}, {"20261123T215643Z-000000", id2}, {"20261123T215643Z-000002", "20261123T215643Z-000002"}} {
 		ok(t, WriteLast(dir, step[0]))
 		if got := read(); got != step[1] {
 			t.Errorf("after %s: %s", step[0], got)

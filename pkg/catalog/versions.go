@@ -44,13 +44,12 @@ func (s *shelf) load(ctx context.Context, id string) (Entry, error) {
 	if err == nil && e.Proof == nil || temporary(err) || context.Cause(ctx) != nil {
 		return e, err
 	}
-	good, forged, note := s.older(ctx, id)
+	good, note := s.older(ctx, id)
 	if good != nil {
 		return *good, nil
 	}
-	e.Forged = forged && err == nil
 	switch {
-	case note == nil:
+	case note == nil, err != nil && errors.Is(note, errNeverGood):
 	case err != nil:
 		err = fmt.Errorf("%w; %w", err, note)
 	default:
@@ -73,26 +72,32 @@ func (s *shelf) decode(id string, data []byte) Entry {
 	return e
 }
 
+// errNeverGood is said of what was added, and not written over a good manifest.
+var errNeverGood = errors.New("no older version of it is a good one either, so it hides none: whoever put it there added it")
+
 // older looks for an older version of a manifest that is proved. Without one,
-// forged says that the store keeps versions and that none of them was a good
-// one, and note why not all could be looked at.
-func (s *shelf) older(ctx context.Context, id string) (good *Entry, forged bool, note error) {
+// note says what was found, as far as that tells anything: errNeverGood, or why
+// not all could be looked at.
+func (s *shelf) older(ctx context.Context, id string) (good *Entry, note error) {
 	store, ok := s.store.(storage.Versioned)
 	if !ok || len(s.trust) == 0 { // without a key nothing tells a good one
-		return nil, false, nil
+		return nil, nil
 	}
 	var versions []storage.ObjectVersion
 	if s.blind == nil {
 		versions, s.blind = store.Versions(ctx, s.name(id))
 	}
 	if s.blind != nil {
-		return nil, false, unseen(s.blind)
+		return nil, unseen(s.blind)
 	}
 	good, err := s.among(ctx, store, id, versions)
-	if good != nil {
-		return good, false, nil
+	switch {
+	case good != nil:
+		return good, nil
+	case err == nil && len(versions) > 0 && versions[0].Kept():
+		return nil, errNeverGood
 	}
-	return nil, err == nil && len(versions) > 0 && versions[0].Kept(), unseen(err)
+	return nil, unseen(err)
 }
 
 // unseen is what is said where older versions could not be looked at. That the
@@ -167,7 +172,7 @@ func RemovedAfter(ctx context.Context, store storage.Store, instance string, tru
 		return s.removed(ctx, "", "")
 	}
 	entries, err := s.removed(ctx, "", newest.ID)
-	return slices.DeleteFunc(entries, func(e Entry) bool { return !e.Displaced.Good.Modified.After(newest.Finished) }), err
+	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Displaced.Good.Modified.Before(newest.Finished) }), err // both in seconds
 }
 
 // centuries are how the ids of years that a clock may show begin. To list no more

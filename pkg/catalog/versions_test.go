@@ -141,6 +141,42 @@ func TestManifestOverwritten(t *testing.T) {
 	}
 }
 
+// TestManifestOfAThief: who holds the instance's key can write a manifest over
+// another that is proved like it. The first one is the good one.
+func TestManifestOfAThief(t *testing.T) {
+	server := dbtest.S3(t)
+	b := newBucket(t, server, "thief", s3.Lock{})
+	name := Path("mydb", id2, manifestName)
+	original := func(e Entry) Entry {
+		t.Helper()
+		return must[Entry](t)(Original(t.Context(), b, "mydb", b.trust, e))
+	}
+	before := must[Entry](t)(Load(t.Context(), b, "mydb", id2, b.trust))
+	if diff := cmp.Diff(before, original(before)); diff != "" {
+		t.Errorf("where all is well: (-want +got)\n%s", diff)
+	}
+	b.over(name, must[[]byte](t)(Encode(before.Manifest, b.by)))
+	if e := original(before); e.Displaced != nil {
+		t.Errorf("the same once more is nothing: %v", e.Displaced)
+	}
+	m := *before.Manifest
+	m.Database = "another"
+	b.over(name, must[[]byte](t)(Encode(&m, b.by)))
+	believed := must[Entry](t)(Load(t.Context(), b, "mydb", id2, b.trust))
+	if believed.Proof != nil || believed.Manifest.Database != "another" {
+		t.Fatalf("%+v", believed)
+	}
+	e := original(believed)
+	if diff := cmp.Diff(before.Manifest, e.Manifest); diff != "" || e.Proof != nil || e.Displaced == nil || e.Displaced.Name != name {
+		t.Errorf("%+v (-want +got)\n%s", e, diff)
+	}
+	b.requests(aboutVersions, dbtest.Fault{Status: http.StatusForbidden, Code: "AccessDenied"})
+	e, err := Original(t.Context(), b, "mydb", b.trust, believed)
+	if diff := cmp.Diff(believed, e); diff != "" || !errors.Is(err, storage.ErrForbidden) {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
+}
+
 // TestManifestRemoved finds backups that only the mark of a removal hides.
 func TestManifestRemoved(t *testing.T) {
 	b := newBucket(t, dbtest.S3(t), "removed", s3.Lock{Mode: s3.Compliance, For: time.Hour})
@@ -203,17 +239,18 @@ func TestManifestRemoved(t *testing.T) {
 	}
 }
 
-// TestForged tells what was never good from what was written over a good one.
+// TestForged tells what was never good from what was written over a good one, and
+// from what nobody could look at.
 func TestForged(t *testing.T) {
 	b := newBucket(t, dbtest.S3(t), "forged", s3.Lock{Mode: s3.Compliance, For: time.Hour})
 	const id = "20261201T000000Z-0bad00"
 	b.over(Path("mydb", id, manifestName), forged(t, id))
 	b.over(Path("mydb", id, manifestName), forged(t, id))
 	e := must[[]Entry](t)(List(t.Context(), b, "mydb", b.trust))[0]
-	if e.ID != id || !e.Forged || !errors.Is(e.Proof, ErrUntrusted) || e.Displaced != nil {
+	if e.ID != id || !errors.Is(e.Proof, errNeverGood) || !errors.Is(e.Proof, ErrUntrusted) || e.Displaced != nil {
 		t.Errorf("%+v", e)
 	}
-	if e := must[Entry](t)(Load(t.Context(), b, "mydb", id, nil)); e.Forged || e.Proof == nil {
+	if e := must[Entry](t)(Load(t.Context(), b, "mydb", id, nil)); errors.Is(e.Proof, errNeverGood) || e.Proof == nil {
 		t.Errorf("nobody is trusted: %+v", e)
 	}
 	b.over(Path("mydb", id2, manifestName), []byte("garbage"))
@@ -226,7 +263,7 @@ func TestForged(t *testing.T) {
 			if e.ID == id1 {
 				continue
 			}
-			if e.Forged || e.Displaced != nil || !errors.Is(e.Proof, ErrUnproved) || !strings.Contains(e.Proof.Error(), "older versions could not be looked at: ") || !strings.Contains(e.Proof.Error(), right) {
+			if errors.Is(e.Proof, errNeverGood) || e.Displaced != nil || !errors.Is(e.Proof, ErrUnproved) || !strings.Contains(e.Proof.Error(), "older versions could not be looked at: ") || !strings.Contains(e.Proof.Error(), right) {
 				t.Errorf("without %s: %+v", right, e)
 			}
 		}

@@ -89,12 +89,34 @@ func (l *Lease) next(before body, backup string) body {
 // find room between the time of a renewal and the end.
 func (l *Lease) step() time.Duration { return l.term / 15 }
 
+// patience bounds the reading of a lease that this one does not hold. A connection
+// may stall for longer than a step, so it asks again.
+func (l *Lease) patience() time.Duration { return l.term / 2 }
+
 // pause is how long to wait before the store is asked again.
 func (l *Lease) pause() time.Duration { return l.term / 60 }
 
+// silentError says that the store does not answer.
+type silentError struct{ limit time.Duration }
+
+func (e *silentError) Error() string { return fmt.Sprintf("no answer within %s", e.limit) }
+
+// lookLong is look for a lease that is not held: nothing hurries.
+func (l *Lease) lookLong(ctx context.Context) (state, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.patience(), &silentError{l.patience()})
+	defer cancel()
+	for {
+		s, err := l.look(ctx)
+		var silent *silentError
+		if !errors.As(err, &silent) || sleep(ctx, l.pause()) != nil {
+			return s, err
+		}
+	}
+}
+
 // look reads the lease. One that is no lease has no owner, and ends like one.
 func (l *Lease) look(ctx context.Context) (state, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, l.step(), fmt.Errorf("no answer within %s", l.step()))
+	ctx, cancel := context.WithTimeoutCause(ctx, l.step(), &silentError{l.step()})
 	defer cancel()
 	text, v, err := l.store.Get(ctx, l.name)
 	if errors.Is(err, l.notFound) {
@@ -153,7 +175,7 @@ func (l *Lease) settle(ctx context.Context, b body, tag string) (Version, error)
 }
 
 func (l *Lease) write(ctx context.Context, text []byte, tag string) (v Version, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, l.step(), fmt.Errorf("no answer within %s", l.step()))
+	ctx, cancel := context.WithTimeoutCause(ctx, l.step(), &silentError{l.step()})
 	defer cancel()
 	if tag == "" {
 		v, err = l.store.PutNew(ctx, l.name, text)

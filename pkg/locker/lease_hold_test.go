@@ -337,3 +337,31 @@ func TestForbidden(t *testing.T) {
 		}
 	})
 }
+
+// TestStalledReading: the first reading of a lease bears connections that stall,
+// for half a term, and no longer.
+func TestStalledReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgent(t, newMemory(), "a")
+		stall, stalled := fault{before: 30 * time.Second}, 0
+		a.set(func(op string) fault {
+			if stalled++; op == "get" && stalled <= 3 {
+				return stall
+			}
+			return fault{}
+		})
+		before := time.Now()
+		_, release := a.must(t)
+		if waited := time.Since(before); waited < 24*time.Second || waited > 40*time.Second {
+			t.Errorf("it took %s", waited)
+		}
+		release()
+		a.set(func(string) fault { return stall })
+		before = time.Now()
+		_, _, err := a.Acquire(t.Context())
+		contains(t, err, nil, "reading it", "no answer within 1m0s")
+		if waited := time.Since(before); waited > time.Minute {
+			t.Errorf("it took %s", waited)
+		}
+	})
+}

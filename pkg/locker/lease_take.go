@@ -21,7 +21,7 @@ func (l *Lease) watched(tag string) time.Duration {
 // take makes the lease this one's.
 func (l *Lease) take(ctx context.Context) (*hold, error) {
 	for range attempts {
-		s, err := l.look(ctx)
+		s, err := l.lookLong(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("lease %s: reading it: %w", l.name, err)
 		}

@@ -105,6 +105,7 @@ func (b *Backup) Run(ctx context.Context) (*catalog.Manifest, error) {
 		return nil, at(StageLock, err)
 	}
 	defer release()
+	defer b.sayLeft()
 
 	b.Progress.enter(StagePrepare)
 	m, err := b.prepare(ctx)
@@ -145,21 +146,21 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 	if err := b.clean(ctx); err != nil {
 		return nil, err
 	}
+	previous, err := b.newest(ctx)
+	if err != nil {
+		return nil, err
+	}
 	started := time.Now().UTC().Truncate(time.Second)
 	m := &catalog.Manifest{
 		Version:      catalog.LayoutFiles,
-		ID:           catalog.NewID(started),
+		ID:           catalog.NextID(started, previous),
+		Previous:     previous,
 		Instance:     b.Instance,
 		Started:      started,
 		AgentID:      b.AgentID,
 		AgentVersion: b.AgentVersion,
 		Compression:  b.Compression.String(),
 	}
-	previous, err := b.newest(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m.Previous = previous
 	if b.Lease != nil {
 		if err := b.Lease.Announce(ctx, m.ID); err != nil {
 			return nil, err

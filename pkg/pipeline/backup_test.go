@@ -288,3 +288,17 @@ func TestListed(t *testing.T) {
 		t.Errorf("gone: %v", err)
 	}
 }
+
+// TestOneSecondOfBackups makes more than one a second: they are listed as they
+// were made.
+func TestOneSecondOfBackups(t *testing.T) {
+	b := newBed(t)
+	var made []string
+	for range 6 {
+		made = append(made, b.made(noise(100)).ID)
+	}
+	slices.Reverse(made)
+	if got := b.ids(); !slices.Equal(got, made) {
+		t.Errorf("listed %v, made %v", got, made)
+	}
+}

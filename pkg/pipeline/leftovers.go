@@ -134,3 +134,20 @@ func (l Leftovers) abortUploads(ctx context.Context, dead []string) error {
 	}
 	return all
 }
+
+// sayLeft says what places could not clear up beside what they stored.
+func (b *Backup) sayLeft() {
+	places := b.places()
+	if m := b.mirrored(); m != nil {
+		places = m.Places()
+	}
+	for _, p := range places {
+		store, ok := p.Store.(storage.Untidy)
+		if !ok {
+			continue
+		}
+		for _, err := range store.Left() {
+			b.Log.Warn("an upload that is not needed is left open; a later run ends it, if that is allowed", zap.String("place", p.Name), zap.Error(err))
+		}
+	}
+}

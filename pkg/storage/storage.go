@@ -99,3 +99,10 @@ type Reclaimer interface {
 	// what is known to be dead.
 	RemoveAbandoned(ctx context.Context, prefix string, age time.Duration) ([]string, error)
 }
+
+// Untidy is a Store that may have stored an object, and be unable to clear up what
+// was begun beside it: that is no failure of the object.
+type Untidy interface {
+	// Left returns why something was left since the last call: it is to be said.
+	Left() []error
+}

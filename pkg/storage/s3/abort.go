@@ -91,6 +91,27 @@ func (w *writer) removeUploads(ctx context.Context, completed bool) error {
 	return nil
 }
 
+// mostLeft bounds how many reasons are kept for Left.
+const mostLeft = 20
+
+func (s *Store) leave(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.left) < mostLeft {
+		s.left = append(s.left, err)
+	}
+}
+
+// Left returns why uploads beside objects that were stored since the last call are
+// open: they cannot be seen, and are paid for, until RemoveAbandoned finds them.
+func (s *Store) Left() []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.left
+	s.left = nil
+	return left
+}
+
 // abort removes an upload with all its parts. That it is gone is no error.
 func (s *Store) abort(ctx context.Context, name, id string) error {
 	_, err := s.retry(ctx, "abort the upload of", name, func(ctx context.Context) error {

@@ -71,6 +71,45 @@ func TestLostIDs(t *testing.T) {
 	}
 }
 
+// TestLeftUploads: a surplus upload that may not be found, or not be ended, does
+// not make a failure of what is stored, and is not kept quiet.
+func TestLeftUploads(t *testing.T) {
+	b := newBed(t, dbtest.S3(t), "surplus", nil)
+	data := pattern(smallestPart + 1)
+	for right, match := range map[string]func(*http.Request) bool{
+		"s3:ListBucketMultipartUploads": func(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("uploads") },
+		"s3:AbortMultipartUpload":       isDelete,
+	} {
+		name, lost := "db/"+strings.TrimPrefix(right, "s3:"), false
+		b.proxy.SetPlan(func(r *http.Request) dbtest.Fault {
+			switch {
+			case isBegin(r) && !lost:
+				lost = true
+				return dbtest.Fault{LoseAnswer: true}
+			case match(r):
+				return dbtest.Fault{Status: http.StatusForbidden, Code: "AccessDenied"}
+			}
+			return dbtest.Fault{}
+		})
+		if err := b.upload(name, data); err != nil {
+			t.Fatal(err)
+		}
+		b.proxy.SetPlan(never)
+		b.holds(name, data)
+		left := b.Left()
+		if len(left) != 1 || !errors.Is(left[0], storage.ErrForbidden) {
+			t.Fatalf("it says %v", left)
+		}
+		mustHave(t, left[0], name, "an upload beside it is open yet", right)
+		if again := b.Left(); again != nil || len(b.left(name)) != 1 {
+			t.Errorf("it says again %v; left open: %q", again, b.left(name))
+		}
+	}
+	if err := b.upload("db/well", data); err != nil || b.Left() != nil {
+		t.Errorf("where all is well: %v", err)
+	}
+}
+
 // TestLateCommit loses the answers to every Complete and to every look that
 // follows: nobody knows whether the object is there. Abort takes it back.
 func TestLateCommit(t *testing.T) {

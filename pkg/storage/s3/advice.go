@@ -87,7 +87,7 @@ func (s *Store) connectionAdvice(err error) string {
 	case errors.Is(err, errNoCredentials):
 		return ""
 	case errors.As(err, &unknown):
-		return "set DBACKED_S3_CA_FILE to the file of the authority's certificate"
+		return "set DBACKED_S3_CA to the file of the authority's certificate"
 	case errors.As(err, &name):
 		return "look at DBACKED_S3_ENDPOINT; where the bucket is part of the host's name, try DBACKED_S3_PATH_STYLE=always"
 	case notTLS(err):

@@ -35,7 +35,9 @@ func (w *writer) Commit(ctx context.Context) (storage.Object, error) {
 	w.end(errCommitted)
 	// A large first part that was written again as a small one left an upload,
 	// and so does a lost answer. The object is there all the same.
-	_ = w.removeUploads(ctx, len(w.parts) > 0)
+	if err := w.removeUploads(ctx, len(w.parts) > 0); err != nil {
+		w.store.leave(fmt.Errorf("%s is stored, and an upload beside it is open yet: %w", w.store.address(w.name), err))
+	}
 	return stored.object(w.name), nil
 }
 

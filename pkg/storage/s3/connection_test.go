@@ -36,7 +36,7 @@ func TestOwnAuthority(t *testing.T) {
 	o := optionsFor(server, "tls")
 	o.Endpoint = proxy.URL
 	_, err = open(t, o).List(t.Context(), "")
-	mustHave(t, err, "unknown authority", "DBACKED_S3_CA_FILE")
+	mustHave(t, err, "unknown authority", "set DBACKED_S3_CA to")
 	if temporary(err) {
 		t.Errorf("it would be tried again: %v", err)
 	}

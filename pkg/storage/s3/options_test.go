@@ -33,8 +33,8 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{Options{Bucket: "bucket", SSE: "kms"}, []string{"DBACKED_S3_SSE", "aws:kms"}},
 		{Options{Bucket: "bucket", Lock: Lock{Mode: "forever", For: time.Hour}}, []string{"DBACKED_S3_OBJECT_LOCK", "compliance:30d"}},
 		{Options{Bucket: "bucket", Lock: Lock{Mode: Compliance}}, []string{"DBACKED_S3_OBJECT_LOCK"}},
-		{Options{Bucket: "bucket", CAFile: "/none.pem"}, []string{"DBACKED_S3_CA_FILE", "/none.pem"}},
-		{Options{Bucket: "bucket", CAFile: noPEM}, []string{"DBACKED_S3_CA_FILE", "no certificate"}},
+		{Options{Bucket: "bucket", CAFile: "/none.pem"}, []string{"DBACKED_S3_CA: ", "/none.pem"}},
+		{Options{Bucket: "bucket", CAFile: noPEM}, []string{"DBACKED_S3_CA: ", "no certificate"}},
 	} {
 		_, err := Open(c.o)
 		mustHave(t, err, c.words...)

@@ -30,6 +30,7 @@ package s3
 import (
 	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
@@ -49,6 +50,9 @@ type Store struct {
 	// unconditional is set once the service said that it does not know
 	// If-None-Match.
 	unconditional atomic.Bool
+
+	mu   sync.Mutex
+	left []error // why uploads beside stored objects are open; Left takes it
 }
 
 var (
@@ -58,6 +62,7 @@ var (
 	_ storage.Conditional = (*Store)(nil)
 	_ storage.Reclaimer   = (*Store)(nil)
 	_ storage.Versioned   = (*Store)(nil)
+	_ storage.Untidy      = (*Store)(nil)
 	_ storage.Stated      = (*reader)(nil)
 )
 
