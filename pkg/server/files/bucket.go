@@ -109,27 +109,21 @@ func (b *Bucket) Complete(ctx context.Context, r Ref, upload string, parts []Par
 	o.SetMatchETagExcept("*")
 	err = again(ctx, func() error {
 		_, err := b.core.CompleteMultipartUpload(ctx, b.options.Bucket, b.key(r), upload, list, o)
-		if err == nil {
+		there, look := b.look(ctx, r)
+		switch {
+		case look == nil && there.ETag != etag:
+			return fmt.Errorf("%w: %s", ErrConflict, r)
+		case look == nil:
+			s = there
 			return nil
-		}
-		if there, look := b.look(ctx, r); look == nil {
-			if there.ETag != etag {
-				return ErrConflict
-			}
-			return nil
+		case err == nil: // another completes it at this moment
+			return fmt.Errorf("the upload of %s was completed, and is not there: %v", r, look)
 		}
 		if code := minio.ToErrorResponse(err).Code; code == "InvalidPart" || code == "InvalidPartOrder" || code == "EntityTooSmall" || code == "NoSuchUpload" {
 			return fmt.Errorf("%w (%s)", ErrParts, code)
 		}
 		return err
 	})
-	if err != nil {
-		return s, err
-	}
-	s, err = b.look(ctx, r)
-	if err == nil && s.ETag != etag {
-		err = fmt.Errorf("%s: the service holds another file than was uploaded", r)
-	}
 	return s, err
 }
 
