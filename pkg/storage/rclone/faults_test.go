@@ -302,3 +302,80 @@ func TestCheckRemote(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherOptions sets options of rclone that would make objects disappear, in the
+// environment.
+func TestOtherOptions(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	o := b.options("store:")
+	options := []string{
+		"RCLONE_MAX_SIZE=2b", "RCLONE_MIN_AGE=1d", "RCLONE_EXCLUDE=*", "RCLONE_MAX_DEPTH=1", "RCLONE_DIRS_ONLY=true", "RCLONE_COUNT=2",
+		"RCLONE_DISCARD=true", "RCLONE_ERROR_ON_NO_TRANSFER=true", "RCLONE_MAX_DELETE=0", "RCLONE_ENCRYPTED=true", "RCLONE_DUMP=headers",
+		"RCLONE_DRY_RUN=true", "RCLONE_MAX_TRANSFER=1b",
+	}
+	o.Environ = append(o.Environ, options...)
+	o.Environ = append(o.Environ, "RCLONE_BWLIMIT=100M", "RCLONE_LOCAL_NO_CHECK_UPDATED=true")
+	s := open(t, o)
+	roundTrip(t, s)
+	for _, name := range []string{"RCLONE_BWLIMIT=100M", "RCLONE_LOCAL_NO_CHECK_UPDATED=true"} {
+		if !slices.Contains(s.environ, name) {
+			t.Errorf("%s is kept from rclone", name)
+		}
+	}
+	lacks, err := s.Lacks(t.Context())
+	if err != nil || len(lacks) != 4 || !strings.Contains(lacks[3], "RCLONE_MAX_SIZE, RCLONE_MIN_AGE") {
+		t.Errorf("it lacks %q, %v", lacks, err)
+	}
+}
+
+// TestVanished lets a folder vanish while it is listed: what is left is listed, not
+// nothing.
+func TestVanished(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ script, want string }{
+		"once":   {`if [ "$4" = --recursive ] && armed it; then echo "["; echo "error listing: directory not found" >&2; exit 3; fi`, ""},
+		"always": {`if [ "$4" = --recursive ]; then echo "["; echo "error listing: directory not found" >&2; exit 3; fi`, "vanished while"},
+	} {
+		b := newBed(t)
+		s := scripted(t, open(t, b.options("store:")), test.script)
+		filled{s, b}.Fill(t, []string{"db/1/manifest"}, []byte("x"))
+		arm(s, "it")
+		list, err := s.List(t.Context(), "db/")
+		switch {
+		case test.want == "" && (err != nil || len(list) != 1):
+			t.Errorf("%s: %v, %v", name, list, err)
+		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+}
+
+// TestNull looks at an object where rclone says null of what is not there.
+func TestNull(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = lsjson ]; then echo null; exit 0; fi`)
+	if _, err := s.Open(t.Context(), "db/x", 0); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestConfiguration gives rclone configurations that it cannot read: it neither asks
+// nor shows what is in them.
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ text, want string }{
+		"a password is needed": {"RCLONE_ENCRYPT_V0:\nYWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg==\n", "RCLONE_CONFIG_PASS"},
+		"not understood":       {"[store]\nhunter22\n", "could not parse line"},
+	} {
+		b := newBed(t)
+		if err := os.WriteFile(b.config, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := open(t, b.options("store:")).List(t.Context(), "")
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
