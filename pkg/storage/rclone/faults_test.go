@@ -90,6 +90,7 @@ func TestFaults(t *testing.T) {
 // TestFirstPartAgain shows that a stream that breaks off in its first part begins
 // anew.
 func TestFirstPartAgain(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = rcat ] && armed it; then head -c 1000 >/dev/null; echo "connection reset" >&2; exit 1; fi`)
 	arm(s, "it")
@@ -112,6 +113,7 @@ func TestFirstPartAgain(t *testing.T) {
 
 // TestStall ends a run that neither gives nor takes anything.
 func TestStall(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	o := b.options("store:")
 	o.Stall = 300 * time.Millisecond
@@ -151,6 +153,7 @@ func TestStall(t *testing.T) {
 
 // TestDiskFull stores more than there is room for.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	if err := unix.Mount("tmpfs", b.dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("this test needs the right to mount: %v", err)
@@ -167,6 +170,7 @@ func TestDiskFull(t *testing.T) {
 
 // TestChanged lets an object change while a read of it begins anew.
 func TestChanged(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = cat ]; then head -c 10 "$FILE"; echo y >>"$FILE"; exit 5; fi`)
 	file := filepath.Join(b.dir, "o")
@@ -189,6 +193,7 @@ func TestChanged(t *testing.T) {
 
 // TestWaitingPart lets a part wait for one that never comes.
 func TestWaitingPart(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := open(t, b.options("store:"))
 	w, err := s.Create(t.Context(), "db/x")
@@ -218,6 +223,7 @@ func TestWaitingPart(t *testing.T) {
 
 // TestOrphanAge removes hidden files that are old, and nothing else.
 func TestOrphanAge(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := open(t, b.options("store:"))
 	old, young := tempName("db/1/0000", strings.Repeat("A", randomLen)), tempName("db/2/0000", strings.Repeat("B", randomLen))
@@ -254,6 +260,7 @@ func TestOrphanAge(t *testing.T) {
 
 // TestSecrets looks for what is secret in errors and on command lines.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	o := b.options("far:")
 	o.Backoff.Tries = 1
@@ -347,6 +354,38 @@ func TestVanished(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, list, err)
 		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
 			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+}
+
+// TestTakenBack aborts where renaming was done and its answer, and what is there now,
+// got lost, in a remote that keeps no checksum.
+func TestTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"renamed": `if [ "$1" = moveto ]; then touch "${program%/*}/moved"; rclone "$@"; echo "broken" >&2; exit 1; fi`,
+		"copied":  `if [ "$1" = moveto ]; then touch "${program%/*}/moved"; shift; rclone copyto "$@"; echo "broken" >&2; exit 1; fi`,
+	} {
+		b := newBed(t)
+		b.remote(t, "far", "type = crypt", "filename_encryption = off", "directory_name_encryption = false", "remote = "+b.dir, "password = "+obscured(t, "a password"))
+		s := scripted(t, open(t, b.options("far:")), script+`
+if [ "$1" = lsjson ] && [ "$4" = --files-only ] && [ -e "${program%/*}/moved" ] && armed it; then echo "not now" >&2; exit 1; fi`)
+		arm(s, "it")
+		if err := upload(t.Context(), s, "db/x"); err == nil {
+			t.Errorf("%s: it was stored", name)
+		}
+		if left := b.files(t); len(left) > 0 {
+			t.Errorf("%s: left behind: %q", name, left)
+		}
+	}
+}
+
+// TestUnknownTime keeps a hidden file whose time the remote does not know.
+func TestUnknownTime(t *testing.T) {
+	for text, want := range map[string]bool{"0001-01-01T00:00:00Z": false, "1970-01-01T00:00:00Z": false, "2001-02-03T00:00:00Z": true} {
+		at, err := time.Parse(time.RFC3339, text)
+		if got := olderThan(entry{ModTime: at}, time.Hour); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
 		}
 	}
 }
