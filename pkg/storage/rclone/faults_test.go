@@ -264,7 +264,7 @@ func TestSecrets(t *testing.T) {
 	b := newBed(t)
 	o := b.options("far:")
 	o.Backoff.Tries = 1
-	o.Environ = append(o.Environ, "RCLONE_CONFIG_FAR_TYPE=webdav", "RCLONE_CONFIG_FAR_URL=http://me:hunter4@127.0.0.1:1/x?sig=hunter3", "RCLONE_CONFIG_FAR_PASS="+obscured(t, "hunter22"), "RCLONE_VERBOSE=3")
+	o.Environ = append(o.Environ, "RCLONE_CONFIG_FAR_TYPE=webdav", "RCLONE_CONFIG_FAR_URL=http://me:hunter4@127.0.0.1:1/x?sig=hunter3", "RCLONE_CONFIG_FAR_PASS="+obscured(t, "hunter22"), "RCLONE_VERBOSE=3", "RCLONE_LOW_LEVEL_RETRIES=1")
 	s := scripted(t, open(t, o), `echo "$@" >>"${program%/*}/lines"`)
 	err := s.Put(t.Context(), "x", []byte("y"))
 	if err == nil {
