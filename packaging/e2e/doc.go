@@ -5,18 +5,16 @@
 //	make e2e
 //	go test -tags e2e -v -run TestService/watchdog ./packaging/e2e
 //
-// They need root, the packages debootstrap, systemd-container and postgresql, and the
-// Go module proxy, for versitygw. The
-// machine is a container of systemd-nspawn with a network of its own. Its tree
-// is made once by debootstrap, in the folder that DBACKED_TEST_CACHE names or in
-// the user's cache folder; each run works on an overlay of it, in memory, in a
-// mount namespace of its own: so nothing is left mounted or running, however a
-// run ends.
+// They need root, the packages debootstrap, systemd-container and postgresql, and,
+// once, the Go module proxy for versitygw. The machine is a container of
+// systemd-nspawn with a network of its own. Its tree is made once by debootstrap, in
+// the folder that DBACKED_TEST_CACHE names or in the user's cache folder; each run
+// works on an overlay of it, in memory, in a mount namespace of its own: so nothing
+// is left mounted or running, however a run ends.
 //
 // A service of S3 (versitygw, behind proxies that enforce the documented policies)
-// runs on this side, as somebody else's machine would: the machine sees but the
-// ports that it is reached by, which this process listens on in the machine's
-// network. There the instance "vault" may only write, under object lock, and "both"
+// runs on this side, as on somebody else's machine: of it the machine sees nothing
+// but ports, on which this process listens in the machine's network. There the instance "vault" may only write, under object lock, and "both"
 // writes to a folder as well. Root of the machine then tries to overwrite, to delete
 // and to forge, with what he finds there; and the backups are restored on this side,
 // into a PostgreSQL of its own, with a credential that may only read.

@@ -36,7 +36,7 @@ func (s *Store) RemoveAbandoned(ctx context.Context, prefix string, age time.Dur
 	}
 	for _, e := range entries {
 		name, ok := unfinished(e.Path)
-		if !ok || !strings.HasPrefix(name, prefix) || age > 0 && time.Since(e.ModTime) < age {
+		if !ok || !strings.HasPrefix(name, prefix) || age > 0 && !olderThan(e, age) {
 			continue
 		}
 		if err := s.remove(ctx, e.Path); err != nil {
@@ -46,6 +46,11 @@ func (s *Store) RemoveAbandoned(ctx context.Context, prefix string, age time.Dur
 	}
 	slices.Sort(names)
 	return slices.Compact(names), s.removeEmpty(ctx, folderOf(prefix+"x"))
+}
+
+// olderThan says whether a file is: one whose time the remote does not know is not.
+func olderThan(e entry, age time.Duration) bool {
+	return e.ModTime.Unix() > 0 && time.Since(e.ModTime) >= age
 }
 
 // removeEmpty removes the folders that are empty below one.

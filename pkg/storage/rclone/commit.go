@@ -81,7 +81,9 @@ func (w *writer) prove(ctx context.Context) error {
 		return fmt.Errorf("%s: %d bytes instead of %d", what, e.Size, w.size)
 	}
 	// One that has the sums of some files only gives none of this one.
-	if sum := e.Hashes[w.traits.hash]; sum != "" && sum != w.checksum() {
+	sum := e.Hashes[w.traits.hash]
+	w.unsaid = sum == ""
+	if !w.unsaid && sum != w.checksum() {
 		return fmt.Errorf("%s: its %s is %s instead of %s", what, w.traits.hash, w.store.clean(sum), w.checksum())
 	}
 	return nil
@@ -96,6 +98,9 @@ func (w *writer) publish(ctx context.Context) (o storage.Object, err error) {
 	case <-ctx.Done():
 		return o, context.Cause(ctx)
 	}
+	if err := w.look(ctx); err != nil {
+		return o, err
+	}
 	err = w.store.options.Backoff.Retry(ctx, func(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -109,6 +114,22 @@ func (w *writer) publish(ctx context.Context) (o storage.Object, err error) {
 		return err
 	})
 	return o, err
+}
+
+// look makes sure that the name is free where no checksum could tell afterwards
+// whose the object is.
+func (w *writer) look(ctx context.Context) error {
+	if !w.unsaid {
+		return nil
+	}
+	switch _, err := w.store.stat(ctx, w.name, ""); {
+	case err == nil:
+		return fmt.Errorf("commit %s: %w", w.store.address(w.name), storage.ErrExists)
+	case !errors.Is(err, storage.ErrNotFound):
+		return err
+	}
+	w.free = true
+	return nil
 }
 
 // resolve looks at what renaming, which ended with cause, has led to: its answer
@@ -152,11 +173,10 @@ func (w *writer) compare(ctx context.Context, cause error) (storage.Object, erro
 		return storage.Object{}, errors.Join(cause, err)
 	case w.made(e):
 		return e.object(w.name), w.store.remove(ctx, w.temp)
-	case w.traits.hash != "":
+	default:
 		w.maybe = false
 		return storage.Object{}, fmt.Errorf("commit %s: %w", w.store.address(w.name), storage.ErrExists)
 	}
-	return storage.Object{}, cause
 }
 
 // folderOf is the folder of an object, "" for the root.

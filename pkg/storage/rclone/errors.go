@@ -28,7 +28,6 @@ func (e *stallError) Error() string {
 
 // The exit statuses of rclone that say something.
 const (
-	exitUsage       = 2
 	exitNoFolder    = 3
 	exitNoFile      = 4
 	exitTemporary   = 5
@@ -64,7 +63,7 @@ func (s *Store) failed(what, name string, err error) error {
 	switch {
 	case exit.code == exitNoFolder || exit.code == exitNoFile:
 		return fmt.Errorf("%s: %w (%v)", what, storage.ErrNotFound, clean)
-	case saysUsage.MatchString(exit.text) || exit.code == exitUsage:
+	case saysUsage.MatchString(exit.text):
 		return fmt.Errorf("%s: %w; %s", what, clean, hintTooOld)
 	case saysNoRemote.MatchString(exit.text):
 		return fmt.Errorf("%s: %w; %s", what, clean, hintNoRemote)

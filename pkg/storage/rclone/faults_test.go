@@ -90,6 +90,7 @@ func TestFaults(t *testing.T) {
 // TestFirstPartAgain shows that a stream that breaks off in its first part begins
 // anew.
 func TestFirstPartAgain(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = rcat ] && armed it; then head -c 1000 >/dev/null; echo "connection reset" >&2; exit 1; fi`)
 	arm(s, "it")
@@ -112,6 +113,7 @@ func TestFirstPartAgain(t *testing.T) {
 
 // TestStall ends a run that neither gives nor takes anything.
 func TestStall(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	o := b.options("store:")
 	o.Stall = 300 * time.Millisecond
@@ -151,6 +153,7 @@ func TestStall(t *testing.T) {
 
 // TestDiskFull stores more than there is room for.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	if err := unix.Mount("tmpfs", b.dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("this test needs the right to mount: %v", err)
@@ -167,6 +170,7 @@ func TestDiskFull(t *testing.T) {
 
 // TestChanged lets an object change while a read of it begins anew.
 func TestChanged(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = cat ]; then head -c 10 "$FILE"; echo y >>"$FILE"; exit 5; fi`)
 	file := filepath.Join(b.dir, "o")
@@ -189,6 +193,7 @@ func TestChanged(t *testing.T) {
 
 // TestWaitingPart lets a part wait for one that never comes.
 func TestWaitingPart(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := open(t, b.options("store:"))
 	w, err := s.Create(t.Context(), "db/x")
@@ -218,6 +223,7 @@ func TestWaitingPart(t *testing.T) {
 
 // TestOrphanAge removes hidden files that are old, and nothing else.
 func TestOrphanAge(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	s := open(t, b.options("store:"))
 	old, young := tempName("db/1/0000", strings.Repeat("A", randomLen)), tempName("db/2/0000", strings.Repeat("B", randomLen))
@@ -254,10 +260,11 @@ func TestOrphanAge(t *testing.T) {
 
 // TestSecrets looks for what is secret in errors and on command lines.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	o := b.options("far:")
 	o.Backoff.Tries = 1
-	o.Environ = append(o.Environ, "RCLONE_CONFIG_FAR_TYPE=webdav", "RCLONE_CONFIG_FAR_URL=http://me:hunter4@127.0.0.1:1/x?sig=hunter3", "RCLONE_CONFIG_FAR_PASS="+obscured(t, "hunter22"), "RCLONE_VERBOSE=3")
+	o.Environ = append(o.Environ, "RCLONE_CONFIG_FAR_TYPE=webdav", "RCLONE_CONFIG_FAR_URL=http://me:hunter4@127.0.0.1:1/x?sig=hunter3", "RCLONE_CONFIG_FAR_PASS="+obscured(t, "hunter22"), "RCLONE_VERBOSE=3", "RCLONE_LOW_LEVEL_RETRIES=1")
 	s := scripted(t, open(t, o), `echo "$@" >>"${program%/*}/lines"`)
 	err := s.Put(t.Context(), "x", []byte("y"))
 	if err == nil {
@@ -299,6 +306,115 @@ func TestCheckRemote(t *testing.T) {
 	for _, text := range []string{"", "nas", ":sftp,host=x:", ":local:/x", "nas,pass=x:y", "-nas:x", " nas:x", "nas :x", "--config=x:y", "nas:a/../b", "nas:./a", "nas:a\nb"} {
 		if err := CheckRemote(text); err == nil {
 			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+// TestOtherOptions sets options of rclone that would make objects disappear, in the
+// environment.
+func TestOtherOptions(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	o := b.options("store:")
+	options := []string{
+		"RCLONE_MAX_SIZE=2b", "RCLONE_MIN_AGE=1d", "RCLONE_EXCLUDE=*", "RCLONE_MAX_DEPTH=1", "RCLONE_DIRS_ONLY=true", "RCLONE_COUNT=2",
+		"RCLONE_DISCARD=true", "RCLONE_ERROR_ON_NO_TRANSFER=true", "RCLONE_MAX_DELETE=0", "RCLONE_ENCRYPTED=true", "RCLONE_DUMP=headers",
+		"RCLONE_DRY_RUN=true", "RCLONE_MAX_TRANSFER=1b",
+	}
+	o.Environ = append(o.Environ, options...)
+	o.Environ = append(o.Environ, "RCLONE_BWLIMIT=100M", "RCLONE_LOCAL_NO_CHECK_UPDATED=true")
+	s := open(t, o)
+	roundTrip(t, s)
+	for _, name := range []string{"RCLONE_BWLIMIT=100M", "RCLONE_LOCAL_NO_CHECK_UPDATED=true"} {
+		if !slices.Contains(s.environ, name) {
+			t.Errorf("%s is kept from rclone", name)
+		}
+	}
+	lacks, err := s.Lacks(t.Context())
+	if err != nil || len(lacks) != 4 || !strings.Contains(lacks[3], "RCLONE_MAX_SIZE, RCLONE_MIN_AGE") {
+		t.Errorf("it lacks %q, %v", lacks, err)
+	}
+}
+
+// TestVanished lets a folder vanish while it is listed: what is left is listed, not
+// nothing.
+func TestVanished(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ script, want string }{
+		"once":   {`if [ "$4" = --recursive ] && armed it; then echo "["; echo "error listing: directory not found" >&2; exit 3; fi`, ""},
+		"always": {`if [ "$4" = --recursive ]; then echo "["; echo "error listing: directory not found" >&2; exit 3; fi`, "vanished while"},
+	} {
+		b := newBed(t)
+		s := scripted(t, open(t, b.options("store:")), test.script)
+		filled{s, b}.Fill(t, []string{"db/1/manifest"}, []byte("x"))
+		arm(s, "it")
+		list, err := s.List(t.Context(), "db/")
+		switch {
+		case test.want == "" && (err != nil || len(list) != 1):
+			t.Errorf("%s: %v, %v", name, list, err)
+		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+}
+
+// TestTakenBack aborts where renaming was done and its answer, and what is there now,
+// got lost, in a remote that keeps no checksum.
+func TestTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{
+		"renamed": `if [ "$1" = moveto ]; then touch "${program%/*}/moved"; rclone "$@"; echo "broken" >&2; exit 1; fi`,
+		"copied":  `if [ "$1" = moveto ]; then touch "${program%/*}/moved"; shift; rclone copyto "$@"; echo "broken" >&2; exit 1; fi`,
+	} {
+		b := newBed(t)
+		b.remote(t, "far", "type = crypt", "filename_encryption = off", "directory_name_encryption = false", "remote = "+b.dir, "password = "+obscured(t, "a password"))
+		s := scripted(t, open(t, b.options("far:")), script+`
+if [ "$1" = lsjson ] && [ "$4" = --files-only ] && [ -e "${program%/*}/moved" ] && armed it; then echo "not now" >&2; exit 1; fi`)
+		arm(s, "it")
+		if err := upload(t.Context(), s, "db/x"); err == nil {
+			t.Errorf("%s: it was stored", name)
+		}
+		if left := b.files(t); len(left) > 0 {
+			t.Errorf("%s: left behind: %q", name, left)
+		}
+	}
+}
+
+// TestUnknownTime keeps a hidden file whose time the remote does not know.
+func TestUnknownTime(t *testing.T) {
+	for text, want := range map[string]bool{"0001-01-01T00:00:00Z": false, "1970-01-01T00:00:00Z": false, "2001-02-03T00:00:00Z": true} {
+		at, err := time.Parse(time.RFC3339, text)
+		if got := olderThan(entry{ModTime: at}, time.Hour); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+}
+
+// TestNull looks at an object where rclone says null of what is not there.
+func TestNull(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	s := scripted(t, open(t, b.options("store:")), `if [ "$1" = lsjson ]; then echo null; exit 0; fi`)
+	if _, err := s.Open(t.Context(), "db/x", 0); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestConfiguration gives rclone configurations that it cannot read: it neither asks
+// nor shows what is in them.
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ text, want string }{
+		"a password is needed": {"RCLONE_ENCRYPT_V0:\nYWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg==\n", "RCLONE_CONFIG_PASS"},
+		"not understood":       {"[store]\nhunter22\n", "could not parse line"},
+	} {
+		b := newBed(t)
+		if err := os.WriteFile(b.config, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := open(t, b.options("store:")).List(t.Context(), "")
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -36,6 +36,7 @@ func TestChild(t *testing.T) {
 // TestKilled kills a real process that is writing an object: its rclone ends too,
 // and what it left is hidden until it is removed.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
 	cmd.Env = append(os.Environ(), childConfig+"="+b.config)

@@ -1,6 +1,7 @@
 package rclone
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,9 @@ func (s *Store) stat(ctx context.Context, name, hash string) (e entry, err error
 		if err != nil {
 			return s.failed("look at", name, err)
 		}
+		if string(bytes.TrimSpace(out)) == "null" { // as some say it
+			return fmt.Errorf("look at %s: %w", s.address(name), storage.ErrNotFound)
+		}
 		return s.understand(out, &e)
 	})
 	if err == nil && e.IsDir {
@@ -51,10 +55,10 @@ func (s *Store) list(ctx context.Context, folder string, more ...string) (all []
 	args := slices.Concat(listing, more, []string{s.target(folder)})
 	err = s.options.Backoff.Retry(ctx, func(ctx context.Context) error {
 		out, err := s.run(ctx, args...)
-		if err != nil {
-			return s.failed("list", folder, err)
+		if err == nil {
+			return s.understand(out, &all)
 		}
-		return s.understand(out, &all)
+		return s.missing(ctx, folder, s.failed("list", folder, err))
 	})
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, nil
@@ -72,6 +76,22 @@ func (s *Store) list(ctx context.Context, folder string, more ...string) (all []
 		all[i].Path = path.Join(folder, all[i].Path)
 	}
 	return all, err
+}
+
+// missing makes sure that a folder which is said not to be there is not: rclone says
+// the same, and gives a part of the list, if one below it vanished meanwhile.
+func (s *Store) missing(ctx context.Context, folder string, said error) error {
+	if !errors.Is(said, storage.ErrNotFound) {
+		return said
+	}
+	out, err := s.run(ctx, append(slices.Clone(listing), "--stat", s.target(folder))...)
+	switch {
+	case err == nil && string(bytes.TrimSpace(out)) != "null":
+		return &storage.TemporaryError{Err: fmt.Errorf("list %s: a folder vanished while it was listed", s.address(folder))}
+	case err == nil:
+		return said
+	}
+	return s.failed("list", folder, err)
 }
 
 func (s *Store) understand(out []byte, v any) error {

@@ -23,6 +23,9 @@
 //
 // [Store.Lacks] says which of these hold for a remote.
 //
+// Of the environment's variables RCLONE_… rclone gets those that say where and how
+// fast it works. Others are kept from it, as they could let it leave out files.
+//
 // No secret is on a command line: rclone takes them from its own configuration
 // file or from its environment. Errors are what rclone printed, without the
 // queries of addresses and without what is secret in the environment.
@@ -79,6 +82,7 @@ type Store struct {
 	program string
 	environ []string
 	secrets []string // in environ
+	refused []string // names that are not in environ, but were given
 
 	traits     chan *traits  // what is known of the remote; holds one value
 	publishing chan struct{} // held by who gives an object its name
@@ -111,7 +115,7 @@ func Open(o Options) (*Store, error) {
 		o.Backoff = storage.Backoff{Tries: defaultTries, First: time.Second}
 	}
 	s := &Store{options: o, program: program, traits: make(chan *traits, 1), publishing: make(chan struct{}, 1)}
-	s.environ, s.secrets = environment(o)
+	s.environ, s.secrets, s.refused = environment(o)
 	s.traits <- nil
 	return s, nil
 }

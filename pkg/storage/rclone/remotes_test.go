@@ -68,6 +68,7 @@ func (b *bed) webdav(t *testing.T) Options {
 // TestStoreWithoutStreams is the suite on a remote that needs to know a file's
 // length beforehand.
 func TestStoreWithoutStreams(t *testing.T) {
+	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		b := newBed(t)
 		s := open(t, b.webdav(t))
@@ -81,6 +82,7 @@ func TestStoreWithoutStreams(t *testing.T) {
 // TestRemotes stores an object of several parts in remotes of other kinds, and
 // says what they lack.
 func TestRemotes(t *testing.T) {
+	t.Parallel()
 	for kind, test := range map[string]struct {
 		remote func(t *testing.T, b *bed) Options
 		lacks  []string

@@ -40,6 +40,7 @@ if [ "$1" = cat ] && armed break; then
 fi`
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		b := newBed(t)
 		return filled{scripted(t, open(t, b.options("store:")), breakable), b}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"slices"
+	"strings"
 )
 
 // traits is what a remote can do.
@@ -101,6 +102,9 @@ func (s *Store) Lacks(ctx context.Context) ([]string, error) {
 	}
 	if t.hash == "" {
 		all = append(all, "this remote keeps no checksum that is known here: what it stored is compared by its size alone; run dbacked verify now and then")
+	}
+	if len(s.refused) > 0 {
+		all = append(all, "rclone is not given "+strings.Join(s.refused, ", ")+": these could let it leave out files or answer otherwise; what it may be given is in rclone.md")
 	}
 	if !t.renames {
 		return all, s.cannotRename()

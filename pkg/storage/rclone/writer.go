@@ -38,6 +38,8 @@ type writer struct {
 	sum     hash.Hash // of them; nil where the remote keeps none
 	begun   bool      // something may be there
 	maybe   bool      // a Commit that failed may have made the object
+	unsaid  bool      // the remote gives no checksum of the hidden file
+	free    bool      // the name was free just before it was given, if unsaid
 	ended   error     // why no more is taken
 	over    bool      // nothing is left to do
 	life    context.Context
@@ -293,9 +295,16 @@ func (w *writer) takeBack(ctx context.Context) error {
 	return w.store.remove(ctx, w.name)
 }
 
-// made says whether what is there is what was written.
+// made says whether what is there is what was written. Where no checksum tells, it
+// is if nothing was there just before.
 func (w *writer) made(e entry) bool {
-	return e.Size == w.size && w.traits.hash != "" && e.Hashes[w.traits.hash] == w.checksum()
+	if e.Size != w.size {
+		return false
+	}
+	if w.unsaid {
+		return w.free
+	}
+	return e.Hashes[w.traits.hash] == w.checksum()
 }
 
 // Hidden files are called ".NAME.tmp-RANDOM", RANDOM being rand.Text.
