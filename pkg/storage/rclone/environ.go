@@ -38,6 +38,10 @@ func passed(name string) bool {
 	return found && slices.Contains(kinds, kind)
 }
 
+// connectLimit is how long a connection may take, where nobody says otherwise;
+// rclone's own is a minute, and each call makes one.
+const connectLimit = "20s"
+
 // secretName tells the variables whose values are not to be printed.
 var secretName = regexp.MustCompile(`(?i)pass|secret|token|key|auth|credential`)
 
@@ -64,6 +68,9 @@ func environment(o Options) (environ, secrets, refused []string) {
 	}
 	if o.Config != "" {
 		environ = append(environ, "RCLONE_CONFIG="+o.Config)
+	}
+	if !slices.ContainsFunc(environ, func(a string) bool { return strings.HasPrefix(a, "RCLONE_CONTIMEOUT=") }) {
+		environ = append(environ, "RCLONE_CONTIMEOUT="+connectLimit)
 	}
 	// The longer ones first: one may hold another.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })

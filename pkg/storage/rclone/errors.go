@@ -20,7 +20,10 @@ func (e *exitError) Error() string {
 }
 
 // stallError says that rclone was ended since nothing moved.
-type stallError struct{ limit time.Duration }
+type stallError struct {
+	limit time.Duration
+	final bool // it is not tried again
+}
 
 func (e *stallError) Error() string {
 	return fmt.Sprintf("rclone did nothing for %s and was ended", e.limit)
@@ -50,7 +53,11 @@ var (
 func (s *Store) failed(what, name string, err error) error {
 	what += " " + s.address(name)
 	if stall, ok := errors.AsType[*stallError](err); ok {
-		return &storage.TemporaryError{Err: fmt.Errorf("%s: %w; %s", what, stall, hintUnreachable)}
+		err := fmt.Errorf("%s: %w; %s", what, stall, hintUnreachable)
+		if stall.final {
+			return err
+		}
+		return &storage.TemporaryError{Err: err}
 	}
 	exit, ok := errors.AsType[*exitError](err)
 	if !ok {

@@ -112,7 +112,7 @@ func (p *process) wait(ctx context.Context, limit time.Duration) error {
 		return context.Cause(ctx)
 	case <-late:
 		p.kill()
-		return &stallError{limit}
+		return &stallError{limit: limit}
 	}
 }
 
@@ -140,7 +140,11 @@ func (s *Store) run(ctx context.Context, args ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.wait(ctx, s.options.Stall); err != nil {
+	err = p.wait(ctx, s.options.Stall)
+	if stall, ok := errors.AsType[*stallError](err); ok {
+		stall.final = true // who looks has waited long enough
+	}
+	if err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil

@@ -123,7 +123,7 @@ func (r *reader) begin(ctx context.Context) error {
 func (r *reader) broke(ctx context.Context, err error) error {
 	if !errors.Is(err, io.EOF) { // it gives nothing for too long
 		r.end()
-		return r.store.failed("read", r.name, &stallError{r.store.options.Stall})
+		return r.store.failed("read", r.name, &stallError{limit: r.store.options.Stall})
 	}
 	run := r.run
 	err = run.wait(ctx, r.store.options.Stall)

@@ -208,7 +208,7 @@ func (w *writer) push(ctx context.Context, p []byte) error {
 			return context.Cause(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if n == 0 {
-				return w.failed(&stallError{w.store.options.Stall})
+				return w.failed(&stallError{limit: w.store.options.Stall})
 			}
 		case errors.Is(err, syscall.EPIPE):
 			if err := w.run.wait(ctx, w.store.options.Stall); err != nil {
