@@ -135,7 +135,15 @@ type Problem struct {
 	Status  int    `json:"status"`
 	Message string `json:"message"`
 	Details any    `json:"details,omitempty"`
+	Code    string `json:"code,omitempty"` // of a service with capabilities: one of the Codes, if one fits
 }
+
+// Codes tell answers of one status apart.
+const (
+	CodeNotDue   = "notDue"   // no backup is due, or another agent makes it
+	CodeLost     = "lost"     // the backup is over, or another agent's
+	CodeConflict = "conflict" // it was said, or stored, before: differently
+)
 
 func (p *Problem) Error() string {
 	return fmt.Sprintf("the service answers %d: %s", p.Status, p.Message)

@@ -36,6 +36,10 @@ type CompleteRequest struct {
 	File      string   `json:"file"`
 	PartsETag []string `json:"partsEtag"`
 	Size      int64    `json:"size"`
+
+	// As is the name that the file gets, if no other has it: whoever uploads under a
+	// name of his own does not meet others, and is not seen before. "" keeps File.
+	As string `json:"as,omitempty"`
 }
 
 // CompletedFile is the answer to a CompleteRequest.

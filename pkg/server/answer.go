@@ -53,14 +53,15 @@ var nothing = struct{}{}
 var known = []struct {
 	err     error
 	status  int
+	code    string
 	message string
 }{
-	{records.ErrNotFound, http.StatusNotFound, "there is no such backup"},
-	{records.ErrNotDue, http.StatusConflict, api.NoBackupNeeded},
-	{records.ErrLost, http.StatusConflict, "this backup is over, or was given to another agent"},
-	{records.ErrConflict, http.StatusConflict, "it was said to be done before, and differently"},
-	{files.ErrConflict, http.StatusConflict, "it was said to be done before, and differently"},
-	{files.ErrParts, http.StatusBadRequest, "a part is missing, or has another ETag"},
+	{records.ErrNotFound, http.StatusNotFound, "", "there is no such backup"},
+	{records.ErrNotDue, http.StatusConflict, api.CodeNotDue, api.NoBackupNeeded},
+	{records.ErrLost, http.StatusConflict, api.CodeLost, "this backup is over, or was given to another agent"},
+	{records.ErrConflict, http.StatusConflict, api.CodeConflict, "it was said to be done before, and differently"},
+	{files.ErrConflict, http.StatusConflict, api.CodeConflict, "it was said to be done before, and differently"},
+	{files.ErrParts, http.StatusBadRequest, "", "a part is missing, or has another ETag"},
 }
 
 // fail answers with what an error means.
@@ -71,7 +72,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	for _, k := range known {
 		if errors.Is(err, k.err) {
-			s.problem(w, r, problemf(k.status, "%s", k.message), nil)
+			s.problem(w, r, &api.Problem{Status: k.status, Message: k.message, Code: k.code}, nil)
 			return
 		}
 	}

@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/server/files"
 	"github.com/dbacked/dbacked/pkg/server/records"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // complete answers POST …/complete: one of several files is whole.
@@ -15,7 +17,13 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, c caller) erro
 	if err := read(w, r, &q); err != nil {
 		return err
 	}
-	f, err := s.join(r.Context(), c, r.PathValue("id"), q.AgentID, q.File, q.PartsETag)
+	if q.As == "" {
+		q.As = q.File
+	}
+	if err := storage.CheckName(q.As); err != nil {
+		return problemf(http.StatusBadRequest, "as: %v", err)
+	}
+	f, err := s.join(r.Context(), c, r.PathValue("id"), q)
 	if err != nil {
 		return err
 	}
@@ -27,11 +35,15 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, c caller) erro
 }
 
 // join makes one file of its parts.
-func (s *Server) join(ctx context.Context, c caller, id, agent, name string, etags []string) (records.File, error) {
-	f, err := s.records.File(ctx, c.project.ID, id, name)
+func (s *Server) join(ctx context.Context, c caller, id string, q api.CompleteRequest) (records.File, error) {
+	f, err := s.records.File(ctx, c.project.ID, id, q.File)
+	if errors.Is(err, records.ErrNotFound) { // it may have its name already
+		f, err = s.records.File(ctx, c.project.ID, id, q.As)
+	}
 	if err != nil {
 		return f, err
 	}
+	etags := q.PartsETag
 	if len(etags) == 0 {
 		return f, problemf(http.StatusBadRequest, "no part is named")
 	}
@@ -55,7 +67,8 @@ func (s *Server) join(ctx context.Context, c caller, id, agent, name string, eta
 		return f, err
 	}
 	f.Size, f.ETag, f.Modified = stored.Size, stored.ETag, stored.Modified
-	return f, s.records.CompleteFile(ctx, f, agent, s.options.Now())
+	f.Name = q.As
+	return f, s.records.CompleteFile(ctx, f, q.AgentID, q.As)
 }
 
 // discard answers POST …/discard: a file of a backup that is not done is taken back.

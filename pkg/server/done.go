@@ -110,7 +110,7 @@ func (s *Server) finish(ctx context.Context, c caller, b records.Backup, st api.
 // manifest. It returns how much the backup holds.
 func (s *Server) store(ctx context.Context, c caller, b records.Backup, st api.Status) (size int64, err error) {
 	if st.Manifest == "" {
-		f, err := s.join(ctx, c, b.ID, st.AgentID, onlyFile, st.PartsETag)
+		f, err := s.join(ctx, c, b.ID, api.CompleteRequest{AgentID: st.AgentID, File: onlyFile, As: onlyFile, PartsETag: st.PartsETag})
 		return f.Size, err
 	}
 	all, err := s.records.Files(ctx, c.project.ID, b.ID)
@@ -141,5 +141,5 @@ func (s *Server) keepManifest(ctx context.Context, b records.Backup, st api.Stat
 		return err
 	}
 	f.Size, f.ETag, f.Modified = stored.Size, stored.ETag, stored.Modified
-	return s.records.CompleteFile(ctx, f, b.AgentID, s.options.Now())
+	return s.records.CompleteFile(ctx, f, b.AgentID, f.Name)
 }

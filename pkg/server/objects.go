@@ -21,9 +21,7 @@ func visible(c caller, agent string, f records.File) bool {
 }
 
 // readable says whether a caller may download it.
-func readable(c caller, f records.File) bool {
-	return f.State == records.StateDone && (c.mayRead() || path.Base(f.Name) == manifestBase)
-}
+func readable(c caller, f records.File) bool { return c.mayRead() || path.Base(f.Name) == manifestBase }
 
 // objects answers GET /projects/{project}/objects.
 func (s *Server) objects(w http.ResponseWriter, r *http.Request, c caller) error {
@@ -50,7 +48,7 @@ func (s *Server) objectURL(w http.ResponseWriter, r *http.Request, c caller) err
 		return err
 	}
 	for _, f := range all {
-		if f.Name != name || !visible(c, "", f) && !hidden(c, f) {
+		if f.Name != name || !visible(c, r.URL.Query().Get("agentId"), f) && !hidden(c, f) {
 			continue
 		}
 		if !readable(c, f) {

@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"time"
 )
@@ -70,11 +71,9 @@ func (s *Store) fileFor(ctx context.Context, t *sql.Tx, b Backup, name string) (
 		return f, err
 	}
 	f = File{ProjectID: b.ProjectID, BackupID: b.ID, Name: name}
-	var last sql.NullInt64
-	if err := t.QueryRowContext(ctx, "SELECT max(number) FROM files WHERE project_id = $1 AND backup_id = $2", b.ProjectID, b.ID).Scan(&last); err != nil {
+	if err := t.QueryRowContext(ctx, "UPDATE backups SET files = files + 1 WHERE project_id = $1 AND id = $2 RETURNING files", b.ProjectID, b.ID).Scan(&f.Number); err != nil {
 		return f, err
 	}
-	f.Number = int(last.Int64) + 1
 	_, err = t.ExecContext(ctx, "INSERT INTO files (project_id, backup_id, number, name, upload, complete, size, etag, modified) VALUES ($1, $2, $3, $4, '', 0, 0, '', 0)",
 		f.ProjectID, f.BackupID, f.Number, f.Name)
 	return f, err
@@ -129,23 +128,27 @@ func (s *Store) File(ctx context.Context, projectID, id, name string) (f File, e
 	return f, err
 }
 
-// CompleteFile notes that a file is whole: its Size, ETag and Modified. The same
-// again is nothing; ErrConflict: it is complete, and another.
-func (s *Store) CompleteFile(ctx context.Context, f File, agentID string, now time.Time) error {
+// CompleteFile notes that a file is whole, by its Number: its Size, ETag and
+// Modified, and the name that it gets. The same again is nothing; ErrConflict: it is
+// complete, and another, or the name is taken.
+func (s *Store) CompleteFile(ctx context.Context, f File, agentID, name string) error {
 	return s.change(ctx, f.ProjectID, f.BackupID, func(t *sql.Tx, _ Project, b Backup) error {
-		is, err := fileNamed(ctx, t, f.ProjectID, f.BackupID, f.Name)
+		is, err := scanFile(t.QueryRowContext(ctx, "SELECT "+fileColumns+" FROM files f WHERE f.project_id = $1 AND f.backup_id = $2 AND f.number = $3", f.ProjectID, f.BackupID, f.Number))
 		switch {
 		case err != nil:
 			return err
-		case is.Complete && is.ETag == f.ETag && is.Size == f.Size:
+		case is.Complete && is.ETag == f.ETag && is.Size == f.Size && is.Name == name:
 			return nil
 		case is.Complete:
 			return ErrConflict
 		case b.AgentID != agentID || b.State != StateOpen && b.State != StateCompleting:
 			return ErrLost
 		}
-		_, err = t.ExecContext(ctx, "UPDATE files SET complete = 1, size = $4, etag = $5, modified = $6 WHERE project_id = $1 AND backup_id = $2 AND number = $3",
-			f.ProjectID, f.BackupID, f.Number, f.Size, f.ETag, millis(f.Modified))
+		if other, err := fileNamed(ctx, t, f.ProjectID, f.BackupID, name); err != ErrNotFound && other.Number != f.Number {
+			return errors.Join(err, ErrConflict)
+		}
+		_, err = t.ExecContext(ctx, "UPDATE files SET complete = 1, size = $4, etag = $5, modified = $6, name = $7 WHERE project_id = $1 AND backup_id = $2 AND number = $3",
+			f.ProjectID, f.BackupID, f.Number, f.Size, f.ETag, millis(f.Modified), name)
 		return err
 	})
 }

@@ -38,13 +38,25 @@ func TestFiles(t *testing.T) {
 			t.Error(diff)
 		}
 		f.Size, f.ETag, f.Modified = 11, `"w-2"`, b.now
-		b.is(b.CompleteFile(ctx, f, "somebody", b.now), ErrLost)
-		b.ok(b.CompleteFile(ctx, f, "a", b.now))
-		b.ok(b.CompleteFile(ctx, f, "a", b.now))
+		b.is(b.CompleteFile(ctx, f, "somebody", f.Name), ErrLost)
+		b.ok(b.CompleteFile(ctx, f, "a", f.Name))
+		b.ok(b.CompleteFile(ctx, f, "a", f.Name))
 		f.ETag = `"else"`
-		b.is(b.CompleteFile(ctx, f, "a", b.now), ErrConflict)
+		b.is(b.CompleteFile(ctx, f, "a", f.Name), ErrConflict)
 		_, err = b.AskPart(ctx, given.ProjectID, given.ID, "a", "shop/1/0000", Part{Number: 3}, b.now)
 		b.is(err, ErrConflict)
+
+		third := ask("upload-x", 1)
+		third.Size, third.ETag, third.Modified = 1, `"t"`, b.now
+		b.is(b.CompleteFile(ctx, third, "a", "shop/1/0000"), ErrConflict) // the name is taken
+		b.ok(b.CompleteFile(ctx, third, "a", "shop/1/0002"))
+		b.ok(b.CompleteFile(ctx, third, "a", "shop/1/0002"))
+		if _, found, err := b.Discard(ctx, given.ProjectID, given.ID, "a", "shop/1/0002", b.now); err != nil || !found {
+			t.Errorf("%v, %v", found, err)
+		}
+		if again := ask("upload-y", 1); again.Number != 4 {
+			t.Errorf("number %d was used before", again.Number)
+		}
 
 		gone, found, err := b.Discard(ctx, given.ProjectID, given.ID, "a", "shop/1/0001", b.now)
 		if err != nil || !found || gone.Number != 2 {
@@ -58,7 +70,7 @@ func TestFiles(t *testing.T) {
 		m, err := b.AddFile(ctx, begun, "shop/1/manifest")
 		b.ok(err)
 		m.Size, m.ETag, m.Modified = 3, `"m"`, b.now.Truncate(time.Millisecond)
-		b.ok(b.CompleteFile(ctx, m, "a", b.now))
+		b.ok(b.CompleteFile(ctx, m, "a", m.Name))
 		b.ok(b.EndDone(ctx, begun, b.now))
 
 		var names []string

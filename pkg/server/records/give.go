@@ -110,8 +110,8 @@ func (s *Store) insert(ctx context.Context, t *sql.Tx, p Project, ask Ask, now t
 	}
 	b.LeaseUntil = now.Add(s.lease(b))
 	_, err := t.ExecContext(ctx, `INSERT INTO backups (project_id, id, state, agent_id, agent_version, db_type, request_id, asked, due, started, finished,
-		lease_until, completing_until, fingerprint, hash, public_key, error, size, stage, plain_bytes, stored_bytes)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, 0, $10, 0, '', '', '', '', 0, '', 0, 0)`,
+		lease_until, completing_until, fingerprint, hash, public_key, error, size, files, stage, plain_bytes, stored_bytes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, 0, $10, 0, '', '', '', '', 0, 0, '', 0, 0)`,
 		b.ProjectID, b.ID, b.State, b.AgentID, b.AgentVersion, b.DBType, b.RequestID, millis(b.Due), millis(b.Started), millis(b.LeaseUntil))
 	if err == nil {
 		_, err = t.ExecContext(ctx, "UPDATE projects SET active = $2 WHERE id = $1", p.ID, b.ID)

@@ -45,6 +45,7 @@ CREATE TABLE backups (
 	public_key       TEXT     NOT NULL,
 	error            TEXT     NOT NULL,
 	size             BIGINT   NOT NULL,
+	files            INTEGER  NOT NULL, -- the last one's number: none is used twice
 	stage            TEXT     NOT NULL,
 	plain_bytes      BIGINT   NOT NULL,
 	stored_bytes     BIGINT   NOT NULL,
