@@ -28,8 +28,8 @@ func (s *Server) part(w http.ResponseWriter, r *http.Request, c caller) error {
 	if !c.mayAdd() {
 		return problemf(http.StatusForbidden, "this key cannot make backups")
 	}
-	if p.Size < 1 || p.Size > largestPart {
-		return problemf(http.StatusBadRequest, "a part has 1 to %d bytes", largestPart)
+	if p.Size < 0 || p.Size > largestPart {
+		return problemf(http.StatusBadRequest, "a part has up to %d bytes", largestPart)
 	}
 	return s.partOf(w, r, c, r.PathValue("id"), p)
 }

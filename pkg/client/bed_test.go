@@ -1,0 +1,127 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/dbacked/dbacked/pkg/dbtest"
+	"github.com/dbacked/dbacked/pkg/server"
+	"github.com/dbacked/dbacked/pkg/server/files"
+	"github.com/dbacked/dbacked/pkg/server/records"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bed is a service with a project whose agents may read, unless a test says
+// otherwise, and that is always due.
+type bed struct {
+	t       *testing.T
+	records *records.Store
+	url     string
+	project records.Project
+	key     string
+	ahead   atomic.Int64
+	fault   atomic.Pointer[func(w http.ResponseWriter, r *http.Request, next http.Handler)]
+}
+
+// inFolder and inBucket are where the service keeps files.
+const (
+	inFolder = iota
+	inBucket
+)
+
+func newBed(t *testing.T, where int) *bed {
+	t.Helper()
+	b := &bed{t: t}
+	var err error
+	b.records, err = records.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "server.db"), records.Options{
+		Next: func(_ records.Project, after time.Time) time.Time { return after.Add(time.Nanosecond) },
+	})
+	b.ok(err)
+	t.Cleanup(func() { b.records.Close() })
+	var store files.Store
+	mux := http.NewServeMux()
+	if where == inFolder {
+		folder := b.folder()
+		mux.Handle("/files/", folder)
+		store = folder
+	} else {
+		s := dbtest.S3(t)
+		s.Bucket(t, "backups", false)
+		store, err = files.OpenBucket(files.BucketOptions{Bucket: "backups", Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey})
+		b.ok(err)
+	}
+	mux.Handle("/", server.New(b.records, store, server.Options{Now: b.now}))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if fault := b.fault.Load(); fault != nil {
+			(*fault)(w, r, mux)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	b.url = s.URL
+	b.project, err = b.records.CreateProject(t.Context(), records.Project{Name: "shop", Schedule: "* * * * *", AgentsRestore: true}, b.now())
+	b.ok(err)
+	b.key, _, err = b.records.CreateKey(t.Context(), b.project.ID, records.KeyAgent, "", b.now())
+	b.ok(err)
+	return b
+}
+
+func (b *bed) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
+
+func (b *bed) folder() *files.Folder {
+	b.t.Helper()
+	secret, err := b.records.Secret(b.t.Context())
+	b.ok(err)
+	f, err := files.OpenFolder(filepath.Join(b.t.TempDir(), "files"), secret, files.FolderOptions{
+		Now:     b.now,
+		Allowed: func(ctx context.Context, r files.Ref, _ files.Part) error { return b.records.MayStore(ctx, r.Project, r.Backup) },
+		Stored: func(ctx context.Context, r files.Ref, p files.Part) error {
+			return b.records.PartStored(ctx, r.Project, r.Backup, r.Number, records.Part{Number: p.Number, MD5: p.MD5, ETag: p.ETag, Size: p.Size}, b.now())
+		},
+	})
+	b.ok(err)
+	b.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func (b *bed) ok(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// client is an agent's.
+func (b *bed) client(agent string) *Client {
+	b.t.Helper()
+	c, err := New(Options{URL: b.url, Key: b.key, AgentID: agent, Version: "test", DBType: "pg", Tries: 4, Wait: time.Millisecond})
+	b.ok(err)
+	b.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (b *bed) ask(c *Client) *Run {
+	b.t.Helper()
+	run, err := c.Ask(b.t.Context())
+	b.ok(err)
+	b.t.Cleanup(func() { run.End(nil) })
+	return run
+}
+
+// behave lets a fault stand before the service; nil ends it.
+func (b *bed) behave(fault func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
+	if fault == nil {
+		b.fault.Store(nil)
+		return
+	}
+	b.fault.Store(&fault)
+}

@@ -1,0 +1,213 @@
+// Package client speaks to the DBacked service, as package api describes it.
+//
+//	c, err := client.New(client.Options{URL: "https://backups.example.org", Key: key, AgentID: id})
+//	run, err := c.Ask(ctx)      // is a backup due? then it is ours, under a lease
+//	store := c.Store(run)       // a storage.Store: what is put there is of that backup
+//	…
+//	run.End(nil)                // or what went wrong
+//
+// Calls are tried again after a dropped connection, answers of 5xx, and requests to
+// slow down; all of them can be repeated. Addresses of parts and downloads are
+// signed: none is in an error.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/dbacked/dbacked/pkg/api"
+	"github.com/dbacked/dbacked/pkg/storage"
+)
+
+// Errors of the service, wrapped or not. An *api.Problem is in the chain too.
+var (
+	// ErrNotDue says that no backup is due, or that another agent makes it.
+	ErrNotDue = errors.New("no backup is due")
+	// ErrLost says that the backup was given to another agent, or is over.
+	ErrLost = errors.New("the backup is not this agent's any more")
+	// ErrKey says that the service does not know the key.
+	ErrKey = errors.New("the service does not know the key: see DBACKED_APIKEY")
+)
+
+// Options says who speaks to which service. URL, Key and AgentID are needed.
+type Options struct {
+	URL     string // "" is api.DefaultURL
+	Key     string
+	AgentID string
+	Version string // of the agent
+	DBType  string // pg or mysql
+
+	// Tries is how often a call is sent; 0 means 6. Wait is the first pause between
+	// two, which doubles up to a minute; 0 means half a second.
+	Tries int
+	Wait  time.Duration
+	// Timeout bounds one try of a call, but not of a part or a download; 0 means a
+	// minute.
+	Timeout time.Duration
+	// Stall is the longest time without a byte of a part or a download; 0 means 2
+	// minutes.
+	Stall time.Duration
+}
+
+const (
+	defaultTries   = 6
+	defaultWait    = 500 * time.Millisecond
+	longestWait    = time.Minute
+	defaultTimeout = time.Minute
+	defaultStall   = 2 * time.Minute
+
+	// largestAnswer bounds what the service may say.
+	largestAnswer = 64 << 20
+)
+
+// Client speaks to one service, with one key. Its methods may be called from
+// several goroutines.
+type Client struct {
+	options Options
+	calls   *retryablehttp.Client
+	bytes   *http.Client // of parts and downloads; tried again by who knows how
+}
+
+// New makes a client. It sends nothing.
+func New(o Options) (*Client, error) {
+	if o.URL == "" {
+		o.URL = api.DefaultURL
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" {
+		return nil, errors.New("the service's URL is no https://host: see DBACKED_API_URL")
+	}
+	if o.Key == "" || strings.ContainsAny(o.Key, " \r\n") {
+		return nil, errors.New("the service's key is missing, or holds a blank: see DBACKED_APIKEY")
+	}
+	o.URL = strings.TrimSuffix(o.URL, "/")
+	if o.Tries <= 0 {
+		o.Tries = defaultTries
+	}
+	if o.Wait <= 0 {
+		o.Wait = defaultWait
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Stall <= 0 {
+		o.Stall = defaultStall
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 8
+	transport.ResponseHeaderTimeout = o.Stall
+	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	calls := retryablehttp.NewClient()
+	calls.HTTPClient = &http.Client{Transport: transport, Timeout: o.Timeout, CheckRedirect: noRedirect}
+	calls.Logger = nil // it would print addresses whole
+	calls.RetryMax, calls.RetryWaitMin, calls.RetryWaitMax = o.Tries-1, o.Wait, max(o.Wait, longestWait)
+	calls.Backoff = retryablehttp.LinearJitterBackoff
+	calls.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	return &Client{options: o, calls: calls, bytes: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+}
+
+// Close lets go of idle connections.
+func (c *Client) Close() error {
+	c.bytes.CloseIdleConnections()
+	return nil
+}
+
+// String names the service for people.
+func (c *Client) String() string { return c.options.URL }
+
+// Project asks what the key is for.
+func (c *Client) Project(ctx context.Context) (p api.Project, err error) {
+	return p, c.call(ctx, "ask for the project of", http.MethodGet, "/projects/own", nil, &p)
+}
+
+// call says something to the service, and decodes its answer.
+func (c *Client) call(ctx context.Context, what, method, path string, body, answer any) error {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	r, err := retryablehttp.NewRequestWithContext(ctx, method, c.options.URL+path, text)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, c, stripped(err))
+	}
+	r.Header.Set("Authorization", api.AuthScheme+" "+c.options.Key)
+	r.Header.Set("User-Agent", "dbacked/"+c.options.Version)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	got, err := c.calls.Do(r)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &storage.TemporaryError{Err: fmt.Errorf("%s %s: %w", what, c, stripped(err))}
+	}
+	defer got.Body.Close()
+	return c.understand(what, got, answer)
+}
+
+func (c *Client) understand(what string, got *http.Response, answer any) error {
+	text, err := io.ReadAll(io.LimitReader(got.Body, largestAnswer+1))
+	switch {
+	case err != nil:
+		return &storage.TemporaryError{Err: fmt.Errorf("%s %s: the answer broke off: %w", what, c, stripped(err))}
+	case len(text) > largestAnswer:
+		return fmt.Errorf("%s %s: the answer has more than %d bytes", what, c, largestAnswer)
+	case got.StatusCode < 200 || got.StatusCode > 299:
+		return fmt.Errorf("%s %s: %w", what, c, meaning(got.StatusCode, text))
+	case answer == nil || len(bytes.TrimSpace(text)) == 0:
+		return nil
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("%s %s: its answer is not the JSON that was expected: is this the DBacked service?", what, c)
+	}
+	return nil
+}
+
+// meaning is the error that an answer is.
+func meaning(status int, text []byte) error {
+	p := &api.Problem{}
+	if json.Unmarshal(text, p) != nil || p.Message == "" {
+		p.Message = http.StatusText(status)
+	}
+	p.Status = status
+	also := func(err error) error { return fmt.Errorf("%w: %w", err, p) }
+	switch {
+	case p.Message == api.NoBackupNeeded || p.Code == api.CodeNotDue:
+		return also(ErrNotDue)
+	case p.Code == api.CodeLost:
+		return also(ErrLost)
+	case p.Code == api.CodeConflict:
+		return also(storage.ErrExists)
+	case status == http.StatusUnauthorized:
+		return also(ErrKey)
+	case status == http.StatusForbidden:
+		return also(storage.ErrForbidden)
+	case status == http.StatusNotFound:
+		return also(storage.ErrNotFound)
+	case status >= 500 || status == http.StatusTooManyRequests:
+		return &storage.TemporaryError{Err: p}
+	}
+	return p
+}
+
+// stripped is an error without the address in it, whose query is a signature.
+func stripped(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}

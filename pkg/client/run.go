@@ -1,0 +1,147 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/api"
+)
+
+// Run is a backup that the service gave to this agent.
+type Run struct {
+	ID, ProjectID string
+
+	client *Client
+	ctx    context.Context // ends when the backup is lost
+	end    context.CancelCauseFunc
+	beats  sync.WaitGroup
+
+	mu       sync.Mutex
+	done     bool
+	progress *api.Progress
+}
+
+// ended is why a run's context ends when all went well.
+var errEnded = errors.New("the run is over")
+
+// endLimit is how long it may take to tell the service of an end.
+const endLimit = 30 * time.Second
+
+// Ask asks for a backup. ErrNotDue: there is nothing to do. Whoever gets one calls
+// End, and works within Context.
+func (c *Client) Ask(ctx context.Context) (*Run, error) {
+	var given api.GivenBackup
+	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType, RequestID: rand.Text()}
+	if err := c.call(ctx, "ask for a backup of", http.MethodPost, "/projects/own/backups", ask, &given); err != nil {
+		return nil, err
+	}
+	r := &Run{ID: given.Backup.ID, ProjectID: given.Backup.ProjectID, client: c}
+	if r.ID == "" || r.ProjectID == "" {
+		return nil, fmt.Errorf("ask for a backup of %s: it gave one without an id", c)
+	}
+	r.ctx, r.end = context.WithCancelCause(ctx)
+	if lease := time.Duration(given.LeaseSeconds) * time.Second; lease > 0 {
+		r.beats.Go(func() { r.beat(lease) })
+	}
+	return r, nil
+}
+
+// Context ends when the one of Ask does, and with ErrLost as its cause when the
+// service gave the backup to another agent, or could not be told for a whole lease
+// that this one lives.
+func (r *Run) Context() context.Context { return r.ctx }
+
+// Progress says how far the backup is, with the next heartbeat.
+func (r *Run) Progress(p api.Progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress = &p
+}
+
+// beat renews the lease, three times within each.
+func (r *Run) beat(lease time.Duration) {
+	ticker := time.NewTicker(lease / 3)
+	defer ticker.Stop()
+	until := time.Now().Add(lease)
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		sent := time.Now()
+		err := r.renew(lease / 3)
+		switch {
+		case err == nil:
+			until = sent.Add(lease)
+		case errors.Is(err, ErrLost):
+			r.end(err)
+			return
+		case time.Now().After(until.Add(-lease / 3)):
+			r.end(fmt.Errorf("%w: it could not be told that this agent lives: %w", ErrLost, err))
+			return
+		}
+	}
+}
+
+func (r *Run) renew(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(r.ctx, limit)
+	defer cancel()
+	r.mu.Lock()
+	beat := api.Heartbeat{AgentID: r.client.options.AgentID, Progress: r.progress}
+	r.mu.Unlock()
+	return r.client.call(ctx, "renew the lease of a backup of", http.MethodPost, r.path("heartbeat"), beat, nil)
+}
+
+// Confirm says whether the backup is this agent's at this moment.
+func (r *Run) Confirm(ctx context.Context) error {
+	return r.client.call(ctx, "confirm the lease of a backup of", http.MethodPost, r.path("heartbeat"), api.Heartbeat{AgentID: r.client.options.AgentID}, nil)
+}
+
+func (r *Run) path(what string) string {
+	return "/projects/" + r.ProjectID + "/backups/" + r.ID + "/" + what
+}
+
+// Done ends the backup as the only success there is: with its manifest, which is an
+// object of that name.
+func (r *Run) Done(ctx context.Context, name string, manifest []byte, publicKey string) error {
+	st := api.Status{Status: api.StatusDone, AgentID: r.client.options.AgentID, Manifest: string(manifest), ManifestName: name, PublicKey: publicKey}
+	err := r.client.call(ctx, "complete a backup of", http.MethodPost, r.path("status"), st, nil)
+	if err == nil {
+		r.mu.Lock()
+		r.done = true
+		r.mu.Unlock()
+	}
+	return err
+}
+
+// End gives the backup back, unless it is done, and says why. It may be called
+// again, and after the end of its context.
+func (r *Run) End(why error) error {
+	r.mu.Lock()
+	done := r.done
+	r.done = true
+	r.mu.Unlock()
+	r.end(errEnded)
+	r.beats.Wait()
+	if done {
+		return nil
+	}
+	text := "the run ended without a backup; the agent's log says why"
+	if why != nil {
+		text = why.Error()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), endLimit)
+	defer cancel()
+	st := api.Status{Status: api.StatusError, AgentID: r.client.options.AgentID, Error: text}
+	err := r.client.call(ctx, "give back a backup of", http.MethodPost, r.path("status"), st, nil)
+	if errors.Is(err, ErrLost) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+package client
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/storagetest"
+)
+
+// TestStore is the suite of all stores, on a backup that is under way.
+func TestStore(t *testing.T) {
+	for name, where := range map[string]int{"folder": inFolder, "bucket": inBucket} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storagetest.Run(t, func(t *testing.T) storage.Store {
+				b := newBed(t, where)
+				c := b.client("a")
+				s := breaking{Store: c.Store(b.ask(c)), bed: b}
+				if where == inBucket { // whose bytes do not pass the service
+					return s.Store
+				}
+				return s
+			})
+		})
+	}
+}
+
+// breaking is a store whose connections a test can break.
+type breaking struct {
+	*Store
+	bed *bed
+}
+
+// BreakRead cuts the next download.
+func (s breaking) BreakRead() {
+	var cut atomic.Bool
+	s.bed.behave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method != http.MethodGet || r.Header.Get("Range") == "" || cut.Swap(true) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(&cutting{w, 300_000}, r)
+		panic(http.ErrAbortHandler)
+	})
+}
+
+// cutting is an answer that ends early.
+type cutting struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cutting) Write(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, http.ErrAbortHandler
+	}
+	p = p[:min(len(p), c.left)]
+	c.left -= len(p)
+	return c.ResponseWriter.Write(p)
+}
