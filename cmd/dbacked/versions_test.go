@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,11 +215,11 @@ func TestVersionsForbidden(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, postgres)
 	b.small(100)
-	var asked int
+	var asked atomic.Int32
 	v := b.versioned(func(s *dbtest.S3Server) string {
-		return dbtest.NewFaultProxy(t, s.Host, func(r *http.Request) dbtest.Fault { // under the proxy's lock
+		return dbtest.NewFaultProxy(t, s.Host, func(r *http.Request) dbtest.Fault {
 			if r.URL.Query().Has("versions") {
-				asked++
+				asked.Add(1)
 				return dbtest.Fault{Name: "versions", Status: http.StatusForbidden, Code: "AccessDenied"}
 			}
 			return dbtest.Fault{}
@@ -232,10 +233,10 @@ func TestVersionsForbidden(t *testing.T) {
 		}
 	}
 	first, second := b.backup(), b.backup()
-	asked = 0
+	asked.Store(0)
 	quiet("list", "shop")
-	if asked != 0 {
-		t.Errorf("a list asked %d times for versions", asked)
+	if n := asked.Load(); n != 0 {
+		t.Errorf("a list asked %d times for versions", n)
 	}
 	b.run("restore", "shop", first[:4]+"0", "-y").ends(exitNotFound, right)
 	v.hide("safe/shop/" + second + "/manifest")
