@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,173 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/minio/minio-go/v7"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/dbtest"
 	"github.com/dbacked/dbacked/pkg/storage"
-	"github.com/dbacked/dbacked/pkg/storage/s3"
 )
-
-// shelf is a backup of one dump in a chain of three files, in a bucket that keeps
-// versions, behind a proxy, and somebody who may write there.
-type shelf struct {
-	*bed
-	m     *catalog.Manifest
-	plain []byte
-
-	bucket *s3.Store
-	name   string
-	core   *minio.Core
-	proxy  *dbtest.FaultProxy
-	got    []string              // under the proxy's lock: requests for files, "0001 VERSION from BYTE"
-	do     func(r *http.Request) // before a request for a file is forwarded
-	plan   dbtest.Plan
-}
-
-func newShelf(t *testing.T, server *dbtest.S3Server) *shelf {
-	t.Helper()
-	s := &shelf{bed: newTightBed(t), name: fmt.Sprintf("shelf-%d", time.Now().UnixNano()), core: server.Client(t)}
-	s.plain = s.stored(2*segment + part)
-	m, err := s.uncompressed(dumpOf(s.plain))
-	if err != nil || len(m.Files) != 3 {
-		t.Fatalf("%d files, %v", len(m.Files), err)
-	}
-	s.m = m
-	server.Bucket(t, s.name, true)
-	s.proxy = dbtest.NewFaultProxy(t, server.Host, s.seen)
-	s.bucket, err = s3.Open(s3.Options{
-		Bucket: s.name, Endpoint: s.proxy.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey,
-		Backoff: storage.Backoff{Tries: 3, First: time.Millisecond},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.bucket.Close() })
-	for i := range m.Files {
-		s.write(i, s.good(i))
-	}
-	return s
-}
-
-// seen notes the requests for files, and does to them what plan says.
-func (s *shelf) seen(r *http.Request) dbtest.Fault {
-	if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".dbacked") {
-		name := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-		s.got = append(s.got, strings.TrimSpace(fmt.Sprintf("%.4s %s %s", name, r.URL.Query().Get("versionId"), r.Header.Get("Range"))))
-		if s.do != nil {
-			s.do(r)
-		}
-	}
-	if aboutVersions(r) {
-		s.got = append(s.got, "versions")
-	}
-	if s.plan != nil {
-		return s.plan(r)
-	}
-	return dbtest.Fault{}
-}
-
-func aboutVersions(r *http.Request) bool { return r.URL.Query().Has("versions") }
-
-func (s *shelf) file(i int) string { return catalog.Path("shop", s.m.ID, s.m.Files[i].Name) }
-
-func (s *shelf) good(i int) []byte {
-	s.t.Helper()
-	r, err := s.store.Open(s.t.Context(), s.file(i), 0)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer r.Close()
-	var data bytes.Buffer
-	data.ReadFrom(r)
-	return data.Bytes()
-}
-
-// bad is as long as the good one, and another.
-func (s *shelf) bad(i int) []byte {
-	data := s.good(i)
-	data[len(data)/2] ^= 1
-	return data
-}
-
-func (s *shelf) write(i int, data []byte) (version string) {
-	s.t.Helper()
-	info, err := s.core.PutObject(context.Background(), s.name, s.file(i), bytes.NewReader(data), int64(len(data)), "", "", minio.PutObjectOptions{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return info.VersionID
-}
-
-func (s *shelf) remove(i int, version string) {
-	s.t.Helper()
-	if err := s.core.Client.RemoveObject(context.Background(), s.name, s.file(i), minio.RemoveObjectOptions{VersionID: version}); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// versions of a file, the newest first, past the notes.
-func (s *shelf) versions(i int) (ids []string) {
-	s.t.Helper()
-	all, err := s.bucket.Versions(s.t.Context(), s.file(i))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, v := range all {
-		ids = append(ids, v.ID)
-	}
-	s.got = nil
-	return ids
-}
-
-// brought is a restore; it returns which files it said were displaced.
-func (s *shelf) brought(target *bytes.Buffer) (displaced []string, err error) {
-	run := s.restore(s.m, into(target))
-	run.File = SealedFile(s.bucket, s.m, s.m.Files[0])
-	run.Displaced = func(d *storage.Displaced) { displaced = append(displaced, fmt.Sprintf("%s %s", d.Name, d.Good.ID)) }
-	return displaced, run.Run(s.t.Context())
-}
-
-// restores wants the dump back, and these files read from older versions.
-func (s *shelf) restores(want ...string) {
-	s.t.Helper()
-	var plain bytes.Buffer
-	displaced, err := s.brought(&plain)
-	if err != nil || !bytes.Equal(plain.Bytes(), s.plain) {
-		s.t.Errorf("%d bytes of %d: %v", plain.Len(), len(s.plain), err)
-	}
-	if diff := cmp.Diff(want, displaced); diff != "" {
-		s.t.Error(diff)
-	}
-}
-
-// fails wants an error of that kind that says these words, and nothing restored.
-func (s *shelf) fails(kind error, words ...string) {
-	s.t.Helper()
-	var plain bytes.Buffer
-	displaced, err := s.brought(&plain)
-	if !errors.Is(err, kind) || plain.Len() > 0 || displaced != nil {
-		s.t.Errorf("%d bytes, %q: %v", plain.Len(), displaced, err)
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			s.t.Errorf("%q does not say %q", err, w)
-		}
-	}
-}
-
-func (s *shelf) wants(got ...string) {
-	s.t.Helper()
-	if diff := cmp.Diff(got, s.got); diff != "" {
-		s.t.Errorf("requests (-want +got)\n%s", diff)
-	}
-}
 
 // TestOldFiles are the ways in which a file of a backup is found in an older
 // version, and what that costs.
@@ -207,7 +45,7 @@ func TestOldFiles(t *testing.T) {
 func (s *shelf) header() string { return fmt.Sprintf("bytes=%d-", 30+(s.key.N.BitLen()+7)/8) }
 
 func testAllWell(s *shelf) {
-	s.got = nil
+	s.from(nil, nil)
 	s.restores()
 	s.wants("0000", "0001", "0002", "0000  "+s.header(), "0001", "0002")
 }
@@ -220,7 +58,7 @@ func testSizeSkip(s *shelf) {
 	good := s.write(1, s.good(1))
 	s.write(1, long[:100])
 	s.write(1, long)
-	s.got = nil
+	s.from(nil, nil)
 	s.restores(s.file(1) + " " + good)
 	old := "0001 " + good
 	s.wants("0000", "0001", "versions", old, "0002", "0000", "0000  "+s.header(), old, "0002")
@@ -238,21 +76,11 @@ func testMostTried(s *shelf) {
 		s.t.Errorf("tried %q", tried)
 	}
 	s.remove(0, good)
-	s.got = nil
+	s.from(nil, nil)
 	s.fails(ErrDiffers, s.file(0))
 	if tried := s.tried(0); len(tried) != mostTried || slices.Contains(tried, ids[0]) {
 		s.t.Errorf("tried %d: %q", len(tried), tried)
 	}
-}
-
-// tried are the versions of a file that were read, each once.
-func (s *shelf) tried(i int) (ids []string) {
-	for _, got := range s.got {
-		if f := strings.Fields(got); len(f) > 1 && f[0] == s.m.Files[i].Name[:4] && !strings.HasPrefix(f[1], "bytes") && !slices.Contains(ids, f[1]) {
-			ids = append(ids, f[1])
-		}
-	}
-	return ids
 }
 
 func testNoneGood(s *shelf) {
@@ -299,16 +127,16 @@ func testVersionsForbidden(s *shelf) {
 
 // testNotSettled: a network that fails is no reason to look for older versions.
 func testNotSettled(s *shelf) {
-	s.plan = func(r *http.Request) dbtest.Fault {
+	s.from(nil, func(r *http.Request) dbtest.Fault {
 		if strings.HasSuffix(r.URL.Path, "0001.dbacked") {
 			return dbtest.Fault{Reset: true}
 		}
 		return dbtest.Fault{}
-	}
+	})
 	var plain bytes.Buffer
 	_, err := s.brought(&plain)
-	if settles(err) || err == nil || plain.Len() > 0 || slices.Contains(s.got, "versions") {
-		s.t.Errorf("%d bytes, %q: %v", plain.Len(), s.got, err)
+	if settles(err) || err == nil || plain.Len() > 0 || slices.Contains(s.requests(), "versions") {
+		s.t.Errorf("%d bytes, %q: %v", plain.Len(), s.requests(), err)
 	}
 }
 
@@ -316,16 +144,16 @@ func testNotSettled(s *shelf) {
 func testResumedOld(s *shelf) {
 	s.write(1, s.bad(1))
 	good := s.versions(1)[1]
-	s.plan = func(r *http.Request) dbtest.Fault {
+	s.from(nil, func(r *http.Request) dbtest.Fault {
 		if r.URL.Query().Has("versionId") && r.Header.Get("Range") == "" {
 			return dbtest.Fault{Name: "cut", CutAnswer: true}
 		}
 		return dbtest.Fault{}
-	}
+	})
 	s.restores(s.file(1) + " " + good)
 	half := fmt.Sprintf("0001 %s bytes=%d-", good, s.m.Files[1].StoredBytes/2)
-	if n := s.proxy.Done()["cut"]; n != 2 || !slices.Contains(s.got, half) {
-		s.t.Errorf("cut %d times: %q", n, s.got)
+	if n := s.proxy.Done()["cut"]; n != 2 || !slices.Contains(s.requests(), half) {
+		s.t.Errorf("cut %d times: %q", n, s.requests())
 	}
 }
 
@@ -340,17 +168,16 @@ func testChangedMeanwhile(s *shelf) {
 			s.remove(1, v)
 		}
 		good, n := s.versions(1)[0], 0
-		s.do = func(r *http.Request) {
+		s.from(func(r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "0001.dbacked") {
 				if n++; n == 2 {
 					change()
 				}
 			}
-		}
+		}, nil)
 		s.restores()
-		s.do = nil
-		if got := s.got[len(s.got)-2]; got != "0001 "+good {
-			s.t.Errorf("read %q", s.got)
+		if all := s.requests(); all[len(all)-2] != "0001 "+good {
+			s.t.Errorf("read %q", all)
 		}
 		s.remove(1, s.versions(1)[0])
 	}
@@ -386,7 +213,7 @@ func TestLeftUploadIsSaid(t *testing.T) {
 	server := dbtest.S3(t)
 	s := newShelf(t, server)
 	lost := false
-	s.plan = func(r *http.Request) dbtest.Fault {
+	s.from(nil, func(r *http.Request) dbtest.Fault {
 		switch begins := r.Method == http.MethodPost && r.URL.Query().Has("uploads"); {
 		case begins && !lost:
 			lost = true
@@ -395,7 +222,7 @@ func TestLeftUploadIsSaid(t *testing.T) {
 			return dbtest.Fault{Status: http.StatusForbidden, Code: "AccessDenied"}
 		}
 		return dbtest.Fault{}
-	}
+	})
 	core, log := observer.New(zapcore.WarnLevel)
 	run := s.backup(dumpOf(noise(6 << 20)))
 	run.Store, run.Log, run.Backoff = s.bucket, zap.New(core), storage.Backoff{Tries: 3, First: time.Millisecond}
