@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/dbacked/dbacked/pkg/scheduler"
+	"github.com/dbacked/dbacked/pkg/server"
 	"github.com/dbacked/dbacked/pkg/server/files"
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
@@ -68,7 +71,7 @@ func (d dataFlags) folder() error {
 }
 
 // files opens where files are kept; the folder is nil where that is a bucket.
-func (d dataFlags) files(ctx context.Context, r *records.Store) (files.Store, *files.Folder, error) {
+func (d dataFlags) files(ctx context.Context, r *records.Store, log *zap.Logger) (files.Store, *files.Folder, error) {
 	if d.Files != "" {
 		name, ok := strings.CutPrefix(d.Files, "s3://")
 		bucket, prefix, _ := strings.Cut(name, "/")
@@ -88,14 +91,7 @@ func (d dataFlags) files(ctx context.Context, r *records.Store) (files.Store, *f
 	if err != nil {
 		return nil, nil, err
 	}
-	folder, err := files.OpenFolder(filepath.Join(d.Data, "files"), secret, files.FolderOptions{
-		Allowed: func(ctx context.Context, ref files.Ref, p files.Part) error {
-			return r.MayStore(ctx, ref.Project, ref.Backup)
-		},
-		Stored: func(ctx context.Context, ref files.Ref, p files.Part) error {
-			return r.PartStored(ctx, ref.Project, ref.Backup, ref.Number, records.Part{Number: p.Number, MD5: p.MD5, ETag: p.ETag, Size: p.Size}, time.Now())
-		},
-	})
+	folder, err := files.OpenFolder(filepath.Join(d.Data, "files"), secret, server.FolderOptions(r, nil, log))
 	return folder, folder, err
 }
 

@@ -57,7 +57,7 @@ func (k *serveCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	store, folder, err := k.files(ctx, r)
+	store, folder, err := k.files(ctx, r, log)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -81,13 +80,7 @@ func (b *bed) folder() *files.Folder {
 	b.t.Helper()
 	secret, err := b.records.Secret(b.t.Context())
 	b.ok(err)
-	f, err := files.OpenFolder(filepath.Join(b.t.TempDir(), "files"), secret, files.FolderOptions{
-		Now:     b.now,
-		Allowed: func(ctx context.Context, r files.Ref, _ files.Part) error { return b.records.MayStore(ctx, r.Project, r.Backup) },
-		Stored: func(ctx context.Context, r files.Ref, p files.Part) error {
-			return b.records.PartStored(ctx, r.Project, r.Backup, r.Number, records.Part{Number: p.Number, MD5: p.MD5, ETag: p.ETag, Size: p.Size}, b.now())
-		},
-	})
+	f, err := files.OpenFolder(filepath.Join(b.t.TempDir(), "files"), secret, server.FolderOptions(b.records, b.now, nil))
 	b.ok(err)
 	b.t.Cleanup(func() { f.Close() })
 	return f

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -63,6 +64,7 @@ const (
 	defaultTries   = 6
 	defaultWait    = 500 * time.Millisecond
 	longestWait    = time.Minute
+	longestAsked   = 5 * time.Minute
 	defaultTimeout = time.Minute
 	defaultStall   = 2 * time.Minute
 
@@ -111,9 +113,19 @@ func New(o Options) (*Client, error) {
 	calls.HTTPClient = &http.Client{Transport: transport, Timeout: o.Timeout, CheckRedirect: noRedirect}
 	calls.Logger = nil // it would print addresses whole
 	calls.RetryMax, calls.RetryWaitMin, calls.RetryWaitMax = o.Tries-1, o.Wait, max(o.Wait, longestWait)
-	calls.Backoff = retryablehttp.LinearJitterBackoff
+	calls.Backoff = backoff
 	calls.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	return &Client{options: o, calls: calls, bytes: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+}
+
+// backoff is how long to wait after a try, from 0: twice as long each time, at random
+// between half of that and all of it, or as long as the service asks.
+func backoff(least, most time.Duration, try int, got *http.Response) time.Duration {
+	wait := retryablehttp.DefaultBackoff(least, most, try, got)
+	if got != nil && got.Header.Get("Retry-After") != "" {
+		return min(wait, longestAsked)
+	}
+	return wait/2 + rand.N(wait/2+1)
 }
 
 // Close lets go of idle connections.

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"testing"
 
+	"github.com/dbacked/dbacked/pkg/server/records"
 	"github.com/dbacked/dbacked/pkg/storage"
 	"github.com/dbacked/dbacked/pkg/storage/storagetest"
 )
@@ -17,9 +19,9 @@ func TestStore(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storage.Store {
 				b := newBed(t, where)
 				c := b.client("a")
-				s := breaking{Store: c.Store(b.ask(c)), bed: b}
+				s := breaking{filled{c.Store(b.ask(c)), b}}
 				if where == inBucket { // whose bytes do not pass the service
-					return s.Store
+					return s.filled
 				}
 				return s
 			})
@@ -27,11 +29,27 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// breaking is a store whose connections a test can break.
-type breaking struct {
+// filled is a store whose service the test can reach: each Put takes three calls.
+type filled struct {
 	*Store
 	bed *bed
 }
+
+func (s filled) Fill(t *testing.T, names []string, data []byte) {
+	for i, name := range names {
+		f, err := s.bed.records.AskPart(t.Context(), s.project, s.run.ID, "a", name, records.Part{Number: 1}, s.bed.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Size, f.ETag, f.Modified = int64(len(data)), fmt.Sprint(i), s.bed.now()
+		if err := s.bed.records.CompleteFile(t.Context(), f, "a", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// breaking is a store whose connections a test can break.
+type breaking struct{ filled }
 
 // BreakRead cuts the next download.
 func (s breaking) BreakRead() {

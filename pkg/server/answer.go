@@ -64,17 +64,24 @@ var known = []struct {
 	{files.ErrParts, http.StatusBadRequest, "", "a part is missing, or has another ETag"},
 }
 
-// fail answers with what an error means.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+// meaning is what a client is told of an error, nil if that is the service's own.
+func meaning(err error) *api.Problem {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
-		s.problem(w, r, p, nil)
-		return
+		return p
 	}
 	for _, k := range known {
 		if errors.Is(err, k.err) {
-			s.problem(w, r, &api.Problem{Status: k.status, Message: k.message, Code: k.code}, nil)
-			return
+			return &api.Problem{Status: k.status, Message: k.message, Code: k.code}
 		}
+	}
+	return nil
+}
+
+// fail answers with what an error means.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if p := meaning(err); p != nil {
+		s.problem(w, r, p, nil)
+		return
 	}
 	s.problem(w, r, problemf(http.StatusInternalServerError, "the service failed; its log says why"), err)
 }

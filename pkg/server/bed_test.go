@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/json"
@@ -105,15 +104,7 @@ func (b *bed) folder() *files.Folder {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	f, err := files.OpenFolder(filepath.Join(b.t.TempDir(), "files"), secret, files.FolderOptions{
-		Now: b.now,
-		Allowed: func(ctx context.Context, r files.Ref, _ files.Part) error {
-			return b.records.MayStore(ctx, r.Project, r.Backup)
-		},
-		Stored: func(ctx context.Context, r files.Ref, p files.Part) error {
-			return b.records.PartStored(ctx, r.Project, r.Backup, r.Number, records.Part{Number: p.Number, MD5: p.MD5, ETag: p.ETag, Size: p.Size}, b.now())
-		},
-	})
+	f, err := files.OpenFolder(filepath.Join(b.t.TempDir(), "files"), secret, FolderOptions(b.records, b.now, nil))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -5,138 +5,197 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
-	"sync/atomic"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/dbtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const valid = time.Hour
+var (
+	secret = bytes.Repeat([]byte("s"), 32)
+	one    = Ref{"project-1", "20261122T215643Z-7f3c2a", 1}
+)
 
-var secret = []byte("a secret of more than 16 bytes")
-
-// bed is a store, and where it is reached.
+// bed is a store and how it is reached.
 type bed struct {
 	Store
-	t     *testing.T
-	base  string
-	ahead atomic.Int64 // of the folder's clock
-	dir   string
+	base   string
+	client *http.Client
+	folder *Folder // or nil
+	dir    string
+	least  int // bytes of a part that is not the last
 }
 
-// onEach runs a test on a folder and on a bucket.
-func onEach(t *testing.T, test func(t *testing.T, b *bed)) {
-	t.Run("folder", func(t *testing.T) { test(t, newFolder(t, FolderOptions{})) })
-	t.Run("bucket", func(t *testing.T) { test(t, newBucket(t)) })
+func client(t testing.TB) *http.Client {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
 }
 
-func newFolder(t *testing.T, o FolderOptions) *bed {
+func folderBed(t testing.TB, dir string, o FolderOptions) *bed {
 	t.Helper()
-	b := &bed{t: t, dir: filepath.Join(t.TempDir(), "files")}
-	o.Now = func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
-	f, err := OpenFolder(b.dir, secret, o)
+	f, err := OpenFolder(dir, secret, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
-	s := httptest.NewServer(f)
-	t.Cleanup(s.Close)
-	b.Store, b.base = f, s.URL
-	return b
+	server := httptest.NewServer(f)
+	c := client(t)
+	t.Cleanup(func() { server.Close(); f.Close() })
+	return &bed{Store: f, base: server.URL, client: c, folder: f, dir: dir, least: 1000}
 }
 
-func newBucket(t *testing.T) *bed {
+func bucketBed(t testing.TB, server *dbtest.S3Server, name, endpoint string) *bed {
 	t.Helper()
-	s := dbtest.S3(t)
-	s.Bucket(t, "backups", false)
-	f, err := OpenBucket(BucketOptions{Bucket: "backups", Prefix: "some/prefix", Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey})
+	server.Bucket(t, name, false)
+	b, err := OpenBucket(BucketOptions{Bucket: name, Prefix: "pre fix/é", Endpoint: endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, Pause: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bed{Store: f, t: t}
+	t.Cleanup(func() { b.Close() })
+	return &bed{Store: b, client: client(t), least: 5 << 20}
 }
 
-func (b *bed) ok(err error) {
-	b.t.Helper()
+// both runs a test over a folder and a bucket.
+func both(t *testing.T, test func(t *testing.T, b *bed)) {
+	t.Run("folder", func(t *testing.T) { test(t, folderBed(t, t.TempDir(), FolderOptions{})) })
+	t.Run("bucket", func(t *testing.T) {
+		server := dbtest.S3(t)
+		test(t, bucketBed(t, server, "files", server.Endpoint))
+	})
+}
+
+func random(seed uint64, n int) []byte {
+	p := make([]byte, n)
+	var key [32]byte
+	key[0] = byte(seed)
+	rand.NewChaCha8(key).Read(p)
+	return p
+}
+
+func sum(p []byte) string {
+	h := md5.Sum(p)
+	return base64.StdEncoding.EncodeToString(h[:])
+}
+
+func (b *bed) begin(t testing.TB, r Ref) string {
+	t.Helper()
+	upload, err := b.Begin(t.Context(), r)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-}
-
-// begin begins a file.
-func (b *bed) begin(r Ref) (upload string) {
-	b.t.Helper()
-	upload, err := b.Begin(b.t.Context(), r)
-	b.ok(err)
 	return upload
 }
 
-// answer is what came back.
+func (b *bed) partURL(t testing.TB, r Ref, upload string, p Part) string {
+	t.Helper()
+	u, err := b.PartURL(t.Context(), b.base, r, upload, p, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// answer is one that was read.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// send sends a request, with headers in pairs.
-func (b *bed) send(method, url string, body io.Reader, headers ...string) answer {
-	b.t.Helper()
-	r, err := http.NewRequestWithContext(context.WithoutCancel(b.t.Context()), method, url, body)
-	b.ok(err)
+func (b *bed) do(t testing.TB, method, url string, body io.Reader, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	got, err := client.Do(r)
-	b.ok(err)
-	defer got.Body.Close()
-	text, err := io.ReadAll(got.Body)
-	b.ok(err)
-	return answer{got.StatusCode, got.Header, text}
-}
-
-// address is where a part of that content goes.
-func (b *bed) address(r Ref, upload string, number int, data []byte) string {
-	b.t.Helper()
-	url, err := b.PartURL(b.t.Context(), b.base, r, upload, Part{Number: number, MD5: sum(data), Size: int64(len(data))}, valid)
-	b.ok(err)
-	return url
-}
-
-func sum(data []byte) string {
-	sum := md5.Sum(data)
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// put uploads a part.
-func (b *bed) put(r Ref, upload string, number int, data []byte) Part {
-	b.t.Helper()
-	got := b.send(http.MethodPut, b.address(r, upload, number, data), bytes.NewReader(data), "Content-MD5", sum(data))
-	if got.status != http.StatusOK {
-		b.t.Fatalf("part %d: %d %s", number, got.status, got.body)
+	response, err := b.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return Part{Number: number, MD5: sum(data), Size: int64(len(data)), ETag: got.header.Get("ETag")}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, data}
 }
 
-func (b *bed) holds(r Ref, want []byte) {
-	b.t.Helper()
-	url, err := b.DownloadURL(b.t.Context(), b.base, r, valid)
-	b.ok(err)
-	if got := b.send(http.MethodGet, url, nil); got.status != http.StatusOK || !bytes.Equal(got.body, want) {
-		b.t.Fatalf("%d: %d bytes that are not the %d that were stored", got.status, len(got.body), len(want))
+// problem checks a refusal.
+func (a answer) is(t testing.TB, b *bed, status int) {
+	t.Helper()
+	if b.folder == nil { // the service's own words
+		if a.status < 400 || a.status >= 500 {
+			t.Errorf("answered %d %s", a.status, a.body)
+		}
+		return
+	}
+	var p api.Problem
+	err := json.Unmarshal(a.body, &p)
+	if a.status != status || err != nil || p.Status != status || p.Message == "" || !bytes.Contains(a.body, []byte(`"details":null`)) {
+		t.Errorf("answered %d %s, want %d", a.status, a.body, status)
+	}
+	if strings.Contains(p.Message, "signature=") {
+		t.Errorf("%q holds a query", p.Message)
 	}
 }
 
-// pieces are three parts that S3 takes.
-func pieces() [][]byte {
-	return [][]byte{bytes.Repeat([]byte("ab"), 5<<19), bytes.Repeat([]byte("cd"), 5<<19), []byte("the end")}
+// put puts a part and returns it with its ETag.
+func (b *bed) put(t testing.TB, r Ref, upload string, number int, data []byte) Part {
+	t.Helper()
+	p := Part{Number: number, MD5: sum(data), Size: int64(len(data))}
+	a := b.do(t, http.MethodPut, b.partURL(t, r, upload, p), bytes.NewReader(data), "Content-MD5", p.MD5)
+	p.ETag = a.header.Get("ETag")
+	if want := fmt.Sprintf(`"%x"`, md5.Sum(data)); a.status != 200 || p.ETag != want {
+		t.Fatalf("part %d: answered %d, ETag %s, %s", number, a.status, p.ETag, a.body)
+	}
+	return p
+}
+
+func (b *bed) get(t testing.TB, r Ref, headers ...string) answer {
+	t.Helper()
+	u, err := b.DownloadURL(t.Context(), b.base, r, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.do(t, http.MethodGet, u, nil, headers...)
+}
+
+// three puts a file of three parts, out of order.
+func (b *bed) three(t testing.TB, r Ref) (upload string, parts []Part, data []byte) {
+	t.Helper()
+	upload, data, parts = b.begin(t, r), random(1, 2*b.least+77), make([]Part, 3)
+	for _, i := range []int{2, 0, 1} {
+		parts[i] = b.put(t, r, upload, i+1, data[i*b.least:min((i+1)*b.least, len(data))])
+	}
+	return upload, parts, data
+}
+
+func (b *bed) complete(t testing.TB, r Ref, upload string, parts []Part) Stored {
+	t.Helper()
+	s, err := b.Complete(context.Background(), r, upload, parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func md5Of(r io.Reader) string {
+	h := md5.New()
+	io.Copy(h, r)
+	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }

@@ -4,214 +4,311 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// BucketOptions says where a Bucket is. Only Bucket is needed.
-type BucketOptions struct {
-	Bucket, Prefix string
-	Endpoint       string // https://host:port, as agents reach it too; "" is Amazon's
-	Region         string
-
-	// AccessKey and SecretKey are the credentials; without, they come from where
-	// Amazon's tools look.
-	AccessKey, SecretKey string
-}
-
-// Bucket keeps files in a bucket of S3. Agents reach it by addresses that the
-// service signs.
+// Bucket keeps each file as one object, PREFIX/PROJECT/BACKUP/NUMBER, of a bucket
+// of S3. Whoever has a signed address speaks to the service of S3 itself.
 type Bucket struct {
-	options BucketOptions
-	core    *minio.Core
+	options   BucketOptions
+	core      *minio.Core
+	transport *http.Transport
 }
 
-var _ Store = (*Bucket)(nil)
-
-// tries is how often a request is sent whose answer does not come.
-const tries = 5
-
-// OpenBucket makes a Bucket of o. It sends nothing.
+// OpenBucket checks o. It sends nothing.
 func OpenBucket(o BucketOptions) (*Bucket, error) {
-	endpoint := o.Endpoint
-	if endpoint == "" {
-		endpoint = "https://s3.amazonaws.com"
-	}
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("the endpoint of the bucket %s is no https://host", o.Bucket)
-	}
-	creds := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{}})
-	if o.AccessKey != "" {
-		creds = credentials.NewStaticV4(o.AccessKey, o.SecretKey, "")
-	}
-	region := o.Region
-	if region == "" {
-		region = "us-east-1"
-	}
-	core, err := minio.NewCore(u.Host, &minio.Options{Creds: creds, Secure: u.Scheme == "https", Region: region, MaxRetries: 1})
+	o, err := o.withDefaults()
 	if err != nil {
-		return nil, fmt.Errorf("the bucket %s: %w", o.Bucket, err)
+		return nil, err
 	}
-	return &Bucket{options: o, core: core}, nil
+	endpoint, err := url.Parse(o.Endpoint)
+	if err != nil {
+		return nil, errors.New("the endpoint is no address")
+	}
+	transport, err := o.transport()
+	if err != nil {
+		return nil, err
+	}
+	core, err := minio.NewCore(endpoint.Host, &minio.Options{
+		Creds: o.credentials(transport), Secure: endpoint.Scheme == "https", Region: o.Region,
+		BucketLookup: o.lookup(), Transport: transport, MaxRetries: 1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", o.Bucket, err)
+	}
+	return &Bucket{options: o, core: core, transport: transport}, nil
 }
 
-func (b *Bucket) key(r Ref) string { return strings.TrimPrefix(b.options.Prefix+"/"+r.String(), "/") }
+// Close lets go of the connections that are not in use.
+func (b *Bucket) Close() error {
+	b.transport.CloseIdleConnections()
+	return nil
+}
 
-// Begin begins an upload.
+func (b *Bucket) key(r Ref) string {
+	if b.options.Prefix == "" {
+		return r.String()
+	}
+	return b.options.Prefix + "/" + r.String()
+}
+
+// Begin begins an upload of parts. Where it is repeated there are several, which
+// Remove takes away.
 func (b *Bucket) Begin(ctx context.Context, r Ref) (upload string, err error) {
 	if err := r.check(); err != nil {
 		return "", err
 	}
-	err = again(ctx, func() error {
+	err = b.retry(ctx, "begin the upload of", r, func(ctx context.Context) error {
 		upload, err = b.core.NewMultipartUpload(ctx, b.options.Bucket, b.key(r), minio.PutObjectOptions{})
+		if err == nil && upload == "" {
+			err = errors.New("the service gave the upload no id")
+		}
 		return err
 	})
 	return upload, err
 }
 
-// PartURL is an address of the bucket's service, bound to the part's MD5.
+// PartURL is bound to the part's MD5, and to its size where it is known: whoever
+// puts the part must send both, as Content-MD5 and Content-Length. base is not used.
 func (b *Bucket) PartURL(ctx context.Context, _ string, r Ref, upload string, p Part, valid time.Duration) (string, error) {
+	if err := errors.Join(r.check(), p.check()); err != nil {
+		return "", err
+	}
+	if upload == "" {
+		return "", fmt.Errorf("part %d of %v: its upload was not begun", p.Number, r)
+	}
+	query := url.Values{"partNumber": {strconv.Itoa(p.Number)}, "uploadId": {upload}}
+	header := http.Header{"Content-Md5": {p.MD5}}
+	if p.Size > 0 {
+		header.Set("Content-Length", strconv.FormatInt(p.Size, 10))
+	}
+	return b.presign(ctx, http.MethodPut, r, query, header, valid)
+}
+
+// DownloadURL is an address of the service. base is not used.
+func (b *Bucket) DownloadURL(ctx context.Context, _ string, r Ref, valid time.Duration) (string, error) {
 	if err := r.check(); err != nil {
 		return "", err
 	}
-	q := url.Values{"partNumber": {strconv.Itoa(p.Number)}, "uploadId": {upload}}
-	u, err := b.core.PresignHeader(ctx, http.MethodPut, b.options.Bucket, b.key(r), valid, q, http.Header{"Content-Md5": {p.MD5}})
+	return b.presign(ctx, http.MethodGet, r, nil, nil, valid)
+}
+
+func (b *Bucket) presign(ctx context.Context, method string, r Ref, query url.Values, header http.Header, valid time.Duration) (string, error) {
+	u, err := b.core.PresignHeader(ctx, method, b.options.Bucket, b.key(r), valid, query, header)
 	if err != nil {
-		return "", err
+		return "", b.explain("sign an address of", r, err)
 	}
 	return u.String(), nil
 }
 
-// Complete joins the parts, if the file is not there yet. An answer that says
-// nothing by itself is resolved by looking at what is there.
+// Complete joins the parts. An answer that says nothing by itself is resolved by
+// comparing what is there with what was to be.
 func (b *Bucket) Complete(ctx context.Context, r Ref, upload string, parts []Part) (s Stored, err error) {
-	if err := errors.Join(r.check(), order(parts)); err != nil {
+	if err := r.check(); err != nil {
 		return s, err
 	}
-	etag, err := joined(parts)
-	if err != nil {
+	if err := checkOrder(r, parts); err != nil {
 		return s, err
 	}
 	list := make([]minio.CompletePart, len(parts))
+	var want wanted
+	tags := make([]string, len(parts))
 	for i, p := range parts {
-		list[i] = minio.CompletePart{PartNumber: p.Number, ETag: p.ETag}
+		tags[i] = bare(p.ETag)
+		list[i] = minio.CompletePart{PartNumber: p.Number, ETag: tags[i]}
+		if p.Size == 0 {
+			want.size = -1
+		} else if want.size >= 0 {
+			want.size += p.Size
+		}
 	}
+	want.tag = joined(tags)
 	var o minio.PutObjectOptions
 	o.SetMatchETagExcept("*")
-	err = again(ctx, func() error {
-		_, err := b.core.CompleteMultipartUpload(ctx, b.options.Bucket, b.key(r), upload, list, o)
-		there, look := b.look(ctx, r)
-		switch {
-		case look == nil && there.ETag != etag:
-			return fmt.Errorf("%w: %s", ErrConflict, r)
-		case look == nil:
-			s = there
-			return nil
-		case err == nil: // another completes it at this moment
-			return fmt.Errorf("the upload of %s was completed, and is not there: %v", r, look)
+	err = b.retry(ctx, "complete", r, func(ctx context.Context) error {
+		info, err := b.core.CompleteMultipartUpload(ctx, b.options.Bucket, b.key(r), upload, list, o)
+		if badParts(err) {
+			err = fmt.Errorf("%w: the service says %s", ErrParts, minio.ToErrorResponse(err).Code)
 		}
-		if code := minio.ToErrorResponse(err).Code; code == "InvalidPart" || code == "InvalidPartOrder" || code == "EntityTooSmall" || code == "NoSuchUpload" {
-			return fmt.Errorf("%w (%s)", ErrParts, code)
+		w := want
+		if err == nil {
+			w.tag = quoted(info.ETag) // with encryption it may be of another kind
+		} else if !unclear(err) {
+			return err
 		}
+		s, err = b.resolve(ctx, r, w, err)
 		return err
 	})
 	return s, err
 }
 
-// look asks what is there.
-func (b *Bucket) look(ctx context.Context, r Ref) (s Stored, err error) {
-	err = again(ctx, func() error {
-		info, err := b.core.StatObject(ctx, b.options.Bucket, b.key(r), minio.StatObjectOptions{})
-		s = Stored{Size: info.Size, ETag: `"` + strings.Trim(info.ETag, `"`) + `"`, Modified: info.LastModified}
-		return err
-	})
-	if minio.ToErrorResponse(err).StatusCode == http.StatusNotFound {
-		err = fmt.Errorf("%w: %s", ErrNotFound, r)
-	}
-	return s, err
-}
-
-// Put stores a small file, if there is none.
+// Put writes an object, unless another is there.
 func (b *Bucket) Put(ctx context.Context, r Ref, data []byte) (s Stored, err error) {
 	if err := r.check(); err != nil {
 		return s, err
 	}
 	sum := md5.Sum(data)
-	o := minio.PutObjectOptions{SendContentMd5: true, DisableMultipart: true}
+	want := wanted{size: int64(len(data)), tag: fmt.Sprintf(`"%x"`, sum), data: data}
+	o := minio.PutObjectOptions{DisableContentSha256: true}
 	o.SetMatchETagExcept("*")
-	err = again(ctx, func() error {
-		_, err := b.core.Client.PutObject(ctx, b.options.Bucket, b.key(r), bytes.NewReader(data), int64(len(data)), o)
+	err = b.retry(ctx, "write", r, func(ctx context.Context) error {
+		info, err := b.core.PutObject(ctx, b.options.Bucket, b.key(r), bytes.NewReader(data), want.size, base64.StdEncoding.EncodeToString(sum[:]), "", o)
+		w := want
 		if err == nil {
-			return nil
+			w.tag = quoted(info.ETag)
+		} else if !unclear(err) {
+			return err
 		}
-		if there, look := b.look(ctx, r); look == nil {
-			if there.ETag != etagOf(sum[:]) {
-				return ErrConflict
-			}
-			return nil
+		s, err = b.resolve(ctx, r, w, err)
+		return err
+	})
+	return s, err
+}
+
+// wanted is an object that was, or was to be, written.
+type wanted struct {
+	tag  string
+	size int64  // -1 where it is not known
+	data []byte // of a small one
+}
+
+// resolve looks at what is there after a write whose answer was err.
+func (b *Bucket) resolve(ctx context.Context, r Ref, w wanted, err error) (Stored, error) {
+	info, statErr := b.core.StatObject(ctx, b.options.Bucket, b.key(r), minio.StatObjectOptions{})
+	switch {
+	case statErr != nil && missing(statErr) && err == nil:
+		return Stored{}, &temporary{errors.New("what was written is not there")}
+	case statErr != nil && missing(statErr):
+		return Stored{}, fromNothing(err)
+	case statErr != nil:
+		return Stored{}, statErr
+	}
+	s := Stored{Size: info.Size, ETag: quoted(info.ETag), Modified: info.LastModified.UTC()}
+	same := s.ETag == w.tag && (w.size < 0 || s.Size == w.size)
+	if !same && w.data != nil && s.Size == w.size { // encryption makes an ETag of another kind
+		there, err := b.read(ctx, r, w.size)
+		if err != nil {
+			return Stored{}, err
+		}
+		same = bytes.Equal(there, w.data)
+	}
+	if !same {
+		return Stored{}, fmt.Errorf("%w: it has %d bytes and the ETag %s", ErrConflict, s.Size, clean(s.ETag))
+	}
+	return s, nil
+}
+
+// fromNothing is what an unclear answer means where nothing is there.
+func fromNothing(err error) error {
+	if errors.Is(err, ErrParts) {
+		return err
+	}
+	response := minio.ToErrorResponse(err)
+	if response.Code == minio.NoSuchUpload {
+		return fmt.Errorf("%w: the upload is gone: did a rule of the bucket remove it?", ErrNotFound)
+	}
+	if response.StatusCode == http.StatusNotFound {
+		return err
+	}
+	return &temporary{err}
+}
+
+// Read returns a small object.
+func (b *Bucket) Read(ctx context.Context, r Ref, limit int64) (data []byte, err error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	err = b.retry(ctx, "read", r, func(ctx context.Context) error {
+		data, err = b.read(ctx, r, limit)
+		if missing(err) {
+			err = ErrNotFound
 		}
 		return err
 	})
-	if err != nil {
-		return s, err
-	}
-	return b.look(ctx, r)
+	return data, err
 }
 
-// DownloadURL is an address of the bucket's service.
-func (b *Bucket) DownloadURL(ctx context.Context, _ string, r Ref, valid time.Duration) (string, error) {
-	if err := r.check(); err != nil {
-		return "", err
-	}
-	u, err := b.core.PresignedGetObject(ctx, b.options.Bucket, b.key(r), valid, nil)
+func (b *Bucket) read(ctx context.Context, r Ref, limit int64) ([]byte, error) {
+	body, info, _, err := b.core.GetObject(ctx, b.options.Bucket, b.key(r), minio.GetObjectOptions{})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return u.String(), nil
+	defer body.Close()
+	if info.Size > limit {
+		return nil, fmt.Errorf("it has %d bytes, and at most %d are expected", info.Size, limit)
+	}
+	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err == nil && int64(len(data)) != info.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, &temporary{err}
+	}
+	return data, nil
 }
 
-// Remove removes the file, and its upload.
+// Remove aborts every upload of the object, and removes the object.
 func (b *Bucket) Remove(ctx context.Context, r Ref, upload string) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	return again(ctx, func() error {
-		if upload != "" {
-			err := b.core.AbortMultipartUpload(ctx, b.options.Bucket, b.key(r), upload)
-			if err != nil && minio.ToErrorResponse(err).StatusCode != http.StatusNotFound {
-				return err
+	uploads, err := b.uploads(ctx, r)
+	if err != nil {
+		return err
+	}
+	if upload != "" {
+		uploads = append(uploads, upload)
+	}
+	for _, id := range uploads {
+		err := b.retry(ctx, "abort the upload of", r, func(ctx context.Context) error {
+			err := b.core.AbortMultipartUpload(ctx, b.options.Bucket, b.key(r), id)
+			if missing(err) {
+				return nil
 			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		return b.core.RemoveObject(ctx, b.options.Bucket, b.key(r), minio.RemoveObjectOptions{})
+	}
+	return b.retry(ctx, "remove", r, func(ctx context.Context) error {
+		err := b.core.RemoveObject(ctx, b.options.Bucket, b.key(r), minio.RemoveObjectOptions{})
+		if missing(err) {
+			return nil
+		}
+		return err
 	})
 }
 
-// again calls f until it works, or says something that will not change.
-func again(ctx context.Context, f func() error) (err error) {
-	for try := range tries {
-		if err = f(); err == nil || ctx.Err() != nil {
+// uploads are the ids of the object's uploads that are open.
+func (b *Bucket) uploads(ctx context.Context, r Ref) (ids []string, err error) {
+	key, id := "", ""
+	for {
+		var page minio.ListMultipartUploadsResult
+		err := b.retry(ctx, "list the uploads of", r, func(ctx context.Context) (err error) {
+			page, err = b.core.ListMultipartUploads(ctx, b.options.Bucket, b.key(r), key, id, "", 1000)
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		status := minio.ToErrorResponse(err).StatusCode
-		if errors.Is(err, ErrParts) || errors.Is(err, ErrConflict) || 400 <= status && status < 500 && status != http.StatusConflict && status != http.StatusTooManyRequests {
-			return err
+		for _, u := range page.Uploads {
+			if u.Key == b.key(r) { // and not 10 where 1 is asked for
+				ids = append(ids, u.UploadID)
+			}
 		}
-		timer := time.NewTimer(100 * time.Millisecond << try)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return err
-		case <-timer.C:
+		if !page.IsTruncated || page.NextKeyMarker == key && page.NextUploadIDMarker == id {
+			return ids, nil
 		}
+		key, id = page.NextKeyMarker, page.NextUploadIDMarker
 	}
-	return err
 }

@@ -1,12 +1,18 @@
-// Package files is where the DBacked service keeps what agents upload: in a
-// [Folder] of its own, or in a [Bucket] of S3, whose bytes never pass the service.
+// Package files keeps the bytes of backups for the service: in a folder of its
+// own ([Folder]) or in a bucket of S3 ([Bucket]).
 //
-// A file is uploaded in numbered parts, each to an address that expires and is
-// bound to its method, its part and its MD5. Then it is completed, which names the
-// parts in their order by the ETags that the uploads were answered with; and then
-// it can be downloaded, by an address that expires too.
+// A file is a list of parts. Whoever has a part's signed address can put that part,
+// and nothing else: the address ends, and is bound to the part and its MD5. A file
+// is seen by nobody before it is complete, and is never changed after.
 //
-// Every method can be repeated: the same words have the same outcome.
+//	folder, err := files.OpenFolder(dir, secret, files.FolderOptions{})
+//	mux.Handle("/files/", folder)
+//	address, err := folder.PartURL(ctx, "https://backups.example.org", ref, "", part, time.Hour)
+//
+// With a Bucket the addresses are those of the service of S3, and the bytes never
+// pass this server.
+//
+// No error and no log holds the query of an address, which is its signature.
 package files
 
 import (
@@ -16,126 +22,144 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
 
-// Errors of a Store, wrapped or not.
+// What a Store's error may be, by errors.Is.
 var (
-	// ErrParts says that a part is missing, or is another one.
-	ErrParts = errors.New("a part is missing, or is not the one that was stored")
-	// ErrConflict says that the file is complete already, and another.
-	ErrConflict = errors.New("the file is complete, of other parts")
-	// ErrNotFound says that there is no such file.
 	ErrNotFound = errors.New("there is no such file")
+	ErrParts    = errors.New("the parts are not those that are stored")
+	ErrConflict = errors.New("another file is complete there")
 )
 
-// Ref names a file.
+// MaxParts is how many parts a file may have, as in S3.
+const MaxParts = 10_000
+
+// maxNumber bounds a file's number in its backup.
+const maxNumber = 999_999
+
+// Ref is one file. Project and Backup have 1 to 64 letters, digits, "-" and "_".
 type Ref struct {
 	Project, Backup string
-	Number          int // from 1
+	Number          int
 }
 
-// Part is one of a file's.
+// String is the file's path below a folder or prefix.
+func (r Ref) String() string { return fmt.Sprintf("%s/%s/%d", r.Project, r.Backup, r.Number) }
+
+// Part is one part of a file, from 1. Size is 0 where it is not known.
 type Part struct {
-	Number int    // from 1
+	Number int
 	MD5    string // base64
 	ETag   string // with its quotes
-	Size   int64  // 0: not known
+	Size   int64
 }
 
-// Stored is a file that is complete.
+// Stored is a file that is complete. ETag has its quotes.
 type Stored struct {
 	Size     int64
-	ETag     string // with its quotes
+	ETag     string
 	Modified time.Time
 }
 
-// Store keeps files. Its methods may be called from several goroutines, and by
-// several replicas.
+// Store keeps files. All methods may be repeated, and called at the same time.
 type Store interface {
-	// Begin begins a file: what it returns goes with each later call, and may be
-	// empty.
+	// Begin returns the id that Complete and Remove need, "" for a Folder.
 	Begin(ctx context.Context, r Ref) (upload string, err error)
-
-	// PartURL is where a part is uploaded by PUT, with its MD5 as Content-MD5. base
-	// begins the addresses of the service itself.
+	// PartURL is where a part can be put for a time. Its MD5 must be known.
 	PartURL(ctx context.Context, base string, r Ref, upload string, p Part, valid time.Duration) (string, error)
-
-	// Complete joins the parts, which are numbered from 1 without a hole. ErrParts:
-	// one is not there, or has another ETag. ErrConflict: the file is complete, of
-	// other parts.
+	// Complete makes a file of parts, in their order and with the ETags that whoever
+	// put them says: ErrParts if one is not so. Again with the same: the same answer;
+	// with others: ErrConflict.
 	Complete(ctx context.Context, r Ref, upload string, parts []Part) (Stored, error)
-
-	// Put stores a small file in one step.
+	// Put makes a small file in one step, as Complete does.
 	Put(ctx context.Context, r Ref, data []byte) (Stored, error)
-
-	// DownloadURL is where a complete file is read by GET, also in ranges.
+	// Read returns a small file, of at most limit bytes.
+	Read(ctx context.Context, r Ref, limit int64) ([]byte, error)
+	// DownloadURL is where a file can be read for a time, whether it is there or not.
 	DownloadURL(ctx context.Context, base string, r Ref, valid time.Duration) (string, error)
-
-	// Remove removes a file, complete or not. One that is not there is no error.
+	// Remove removes a file, and what is unfinished of it. That none is there is no error.
 	Remove(ctx context.Context, r Ref, upload string) error
 }
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,99}$`)
+var (
+	_ Store = (*Folder)(nil)
+	_ Store = (*Bucket)(nil)
+)
 
-// check refuses what could be a path, or is no file.
+// check refuses what could be a path of its own.
 func (r Ref) check() error {
-	if !idPattern.MatchString(r.Project) || !idPattern.MatchString(r.Backup) || r.Number < 1 {
-		return fmt.Errorf("%w: %.100q", ErrNotFound, r.String())
+	if !validID(r.Project) || !validID(r.Backup) || r.Number < 0 || r.Number > maxNumber {
+		return fmt.Errorf("file %q/%q/%d: a project's and a backup's id have 1 to 64 letters, digits, \"-\" and \"_\", and a file's number is 0 to %d",
+			shorten(r.Project), shorten(r.Backup), r.Number, maxNumber)
 	}
 	return nil
 }
 
-func (r Ref) String() string { return fmt.Sprintf("%s/%s/%d", r.Project, r.Backup, r.Number) }
+func shorten(s string) string { return s[:min(len(s), 80)] }
 
-const mostParts = 10_000
+func validID(id string) bool {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return id != "" && len(id) <= 64 && strings.Trim(id, allowed) == ""
+}
 
-// order refuses parts that are not numbered from 1 without a hole.
-func order(parts []Part) error {
-	if len(parts) == 0 || len(parts) > mostParts {
-		return fmt.Errorf("%w: %d parts", ErrParts, len(parts))
+// sum is the part's MD5 in hex.
+func (p Part) sum() (string, error) {
+	sum, err := base64.StdEncoding.Strict().DecodeString(p.MD5)
+	if err != nil || len(sum) != md5.Size {
+		return "", fmt.Errorf("part %d: its MD5 must be 16 bytes in base64", p.Number)
+	}
+	return hex.EncodeToString(sum), nil
+}
+
+// check refuses a part that no address can be made for.
+func (p Part) check() error {
+	if p.Number < 1 || p.Number > MaxParts {
+		return fmt.Errorf("part %d: it may be 1 to %d", p.Number, MaxParts)
+	}
+	if p.Size < 0 {
+		return fmt.Errorf("part %d: its size is negative", p.Number)
+	}
+	_, err := p.sum()
+	return err
+}
+
+// checkOrder says ErrParts unless the parts are 1, 2, 3, … with an ETag each.
+func checkOrder(r Ref, parts []Part) error {
+	if len(parts) == 0 || len(parts) > MaxParts {
+		return fmt.Errorf("complete %v: %w: it has %d parts, and may have 1 to %d", r, ErrParts, len(parts), MaxParts)
 	}
 	for i, p := range parts {
 		if p.Number != i+1 {
-			return fmt.Errorf("%w: part %d stands in place %d", ErrParts, p.Number, i+1)
+			return fmt.Errorf("complete %v: %w: part %d is where part %d must be", r, ErrParts, p.Number, i+1)
+		}
+		if bare(p.ETag) == "" {
+			return fmt.Errorf("complete %v: %w: part %d has no ETag", r, ErrParts, p.Number)
 		}
 	}
 	return nil
 }
 
-// sumOf is the MD5 that an ETag of a part is.
-func sumOf(etag string) ([]byte, error) {
-	sum, err := hex.DecodeString(strings.Trim(etag, `"`))
-	if err != nil || len(sum) != md5.Size {
-		return nil, fmt.Errorf("%w: the ETag %.40q is none of a part", ErrParts, etag)
+// bare is an ETag without its quotes.
+func bare(tag string) string {
+	if len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"' {
+		return tag[1 : len(tag)-1]
 	}
-	return sum, nil
+	return tag
 }
 
-// joined is the ETag of a file of several parts, as S3 makes it: the MD5 of their
-// MD5s, and how many there are.
-func joined(parts []Part) (string, error) {
-	whole := md5.New()
-	for _, p := range parts {
-		sum, err := sumOf(p.ETag)
-		if err != nil {
-			return "", err
+func quoted(tag string) string { return `"` + bare(tag) + `"` }
+
+// joined is what S3 makes the ETag of a file of parts, "" where a part's is no MD5.
+func joined(tags []string) string {
+	all := md5.New()
+	for _, tag := range tags {
+		sum, err := hex.DecodeString(tag)
+		if err != nil || len(sum) != md5.Size {
+			return ""
 		}
-		whole.Write(sum)
+		all.Write(sum)
 	}
-	return fmt.Sprintf(`"%x-%d"`, whole.Sum(nil), len(parts)), nil
-}
-
-// etagOf is the ETag of a part, or of a file of one step.
-func etagOf(sum []byte) string { return `"` + hex.EncodeToString(sum) + `"` }
-
-// md5Of decodes an MD5 in base64.
-func md5Of(text string) ([]byte, error) {
-	sum, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(sum) != md5.Size {
-		return nil, errors.New("it is no MD5 in base64")
-	}
-	return sum, nil
+	return fmt.Sprintf(`"%x-%d"`, all.Sum(nil), len(tags))
 }

@@ -1,8 +1,8 @@
 package files
 
 import (
-	"context"
 	"crypto/hmac"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -15,108 +15,139 @@ import (
 	"time"
 )
 
-// pathPrefix begins the paths that a Folder serves.
-const pathPrefix = "/files/"
-
 // address is what a signed URL says.
 type address struct {
-	method  string
 	ref     Ref
-	part    int    // 0: the whole file
-	md5     string // base64; of a part
-	size    int64  // of a part; 0: not said
+	part    int // 0: the whole file, to be read
 	expires int64
+	md5     string // of a part: base64url without padding
+	size    int64  // of a part; -1 where it is not known
 }
 
-var (
-	errSignature = errors.New("the address was altered, or is not one of this service")
-	errExpired   = errors.New("the address has expired: ask for a new one")
-)
+var errAltered = errors.New("the address was altered, or is not of this server: ask for another")
 
-// signature binds an address to all that it says.
-func (f *Folder) signature(a address) string {
-	mac := hmac.New(sha256.New, f.secret)
-	fmt.Fprintf(mac, "%s\n%s\n%d\n%s\n%d\n%d", a.method, a.ref, a.part, a.md5, a.size, a.expires)
-	return hex.EncodeToString(mac.Sum(nil))
+const pathStart = "/files/"
+
+func (a address) path() string {
+	path := pathStart + a.ref.String()
+	if a.part != 0 {
+		path += "/parts/" + strconv.Itoa(a.part)
+	}
+	return path
 }
 
-func (f *Folder) url(base string, a address) string {
-	q := url.Values{"expires": {strconv.FormatInt(a.expires, 10)}, "signature": {f.signature(a)}}
-	where := pathPrefix + a.ref.String()
-	if a.part > 0 {
-		where += "/parts/" + strconv.Itoa(a.part)
-		q.Set("md5", base64.RawURLEncoding.EncodeToString([]byte(a.md5)))
-		q.Set("size", strconv.FormatInt(a.size, 10))
+func (a address) method() string {
+	if a.part != 0 {
+		return http.MethodPut
 	}
-	return base + where + "?" + q.Encode()
+	return http.MethodGet
 }
 
-// PartURL is an address of this service.
-func (f *Folder) PartURL(_ context.Context, base string, r Ref, _ string, p Part, valid time.Duration) (string, error) {
-	if _, err := md5Of(p.MD5); err != nil {
-		return "", err
+func (a address) sizeText() string {
+	if a.size < 0 {
+		return "-"
 	}
-	if p.Number < 1 || p.Number > mostParts || p.Size > f.options.MaxPart {
-		return "", fmt.Errorf("%w: part %d of %d bytes", ErrParts, p.Number, p.Size)
-	}
-	a := address{method: http.MethodPut, ref: r, part: p.Number, md5: p.MD5, size: p.Size, expires: f.options.Now().Add(valid).Unix()}
-	return f.url(base, a), r.check()
+	return strconv.FormatInt(a.size, 10)
 }
 
-// DownloadURL is an address of this service.
-func (f *Folder) DownloadURL(_ context.Context, base string, r Ref, valid time.Duration) (string, error) {
-	a := address{method: http.MethodGet, ref: r, expires: f.options.Now().Add(valid).Unix()}
-	return f.url(base, a), r.check()
+// signature binds all that the address says. None of it can hold a line's end.
+func (a address) signature(secret []byte) []byte {
+	mac := hmac.New(sha256.New, secret)
+	fmt.Fprintf(mac, "dbacked files 1\n%s\n%s\n%d\n", a.method(), a.path(), a.expires)
+	if a.part != 0 {
+		fmt.Fprintf(mac, "%s\n%s\n", a.md5, a.sizeText())
+	}
+	return mac.Sum(nil)
 }
 
-// verify reads the address of a request, and says whether it was signed here and is
-// valid yet.
-func (f *Folder) verify(r *http.Request) (address, error) {
-	a, err := parse(r.Method, r.URL.Path, r.URL.Query())
-	if err != nil {
-		return a, errSignature
+func (a address) url(base string, secret []byte) string {
+	query := fmt.Sprintf("?expires=%d", a.expires)
+	if a.part != 0 {
+		query += "&md5=" + a.md5 + "&size=" + a.sizeText()
 	}
-	got, _ := hex.DecodeString(r.URL.Query().Get("signature"))
-	want, _ := hex.DecodeString(f.signature(a))
-	if !hmac.Equal(got, want) {
-		return a, errSignature
-	}
-	if f.options.Now().Unix() > a.expires {
-		return a, errExpired
-	}
-	return a, nil
+	return strings.TrimRight(base, "/") + a.path() + query + "&signature=" + hex.EncodeToString(a.signature(secret))
 }
 
-// parse takes an address apart. HEAD counts as GET.
-func parse(method, where string, q url.Values) (a address, err error) {
-	a.method = method
-	if method == http.MethodHead {
-		a.method = http.MethodGet
+// parsePath reads the path of an address as it was sent, with nothing unescaped.
+func parsePath(path string) (a address, ok bool) {
+	rest, ok := strings.CutPrefix(path, pathStart)
+	if !ok {
+		return a, false
 	}
-	rest, found := strings.CutPrefix(where, pathPrefix)
 	elements := strings.Split(rest, "/")
-	if !found || len(elements) != 3 && (len(elements) != 5 || elements[3] != "parts") {
-		return a, errSignature
+	if len(elements) != 3 && (len(elements) != 5 || elements[3] != "parts") {
+		return a, false
 	}
 	a.ref = Ref{Project: elements[0], Backup: elements[1]}
-	if a.ref.Number, err = strconv.Atoi(elements[2]); err != nil {
-		return a, err
+	if a.ref.Number, ok = number(elements[2]); !ok || a.ref.check() != nil {
+		return a, false
 	}
 	if len(elements) == 5 {
-		if a.part, err = strconv.Atoi(elements[4]); err != nil || a.part < 1 {
-			return a, errSignature
-		}
-		sum, err := base64.RawURLEncoding.DecodeString(q.Get("md5"))
-		if err != nil {
-			return a, err
-		}
-		a.md5 = string(sum)
-		if a.size, err = strconv.ParseInt(q.Get("size"), 10, 64); err != nil {
-			return a, err
+		if a.part, ok = number(elements[4]); !ok || a.part < 1 || a.part > MaxParts {
+			return a, false
 		}
 	}
-	if a.expires, err = strconv.ParseInt(q.Get("expires"), 10, 64); err != nil {
-		return a, err
+	return a, true
+}
+
+// number takes a number in one way of writing it only.
+func number(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= 0 && strconv.Itoa(n) == text
+}
+
+// verify reads the query of an address whose path was read, and checks that this
+// server signed both.
+func (a *address) verify(query string, secret []byte, now time.Time) error {
+	values, err := url.ParseQuery(query)
+	names := []string{"expires", "signature"}
+	if a.part != 0 {
+		names = append(names, "md5", "size")
 	}
-	return a, a.ref.check()
+	if err != nil || len(values) != len(names) {
+		return errAltered
+	}
+	for _, name := range names {
+		if len(values[name]) != 1 {
+			return errAltered
+		}
+	}
+	if !a.read(values) {
+		return errAltered
+	}
+	signature, err := hex.DecodeString(values.Get("signature"))
+	if err != nil || !hmac.Equal(signature, a.signature(secret)) {
+		return errAltered
+	}
+	if now.Unix() >= a.expires {
+		return fmt.Errorf("the address was good until %s: ask for another", time.Unix(a.expires, 0).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// read takes each value in one way of writing it only.
+func (a *address) read(values url.Values) bool {
+	var ok bool
+	if a.expires, ok = number64(values.Get("expires")); !ok {
+		return false
+	}
+	if a.part == 0 {
+		return true
+	}
+	a.md5 = values.Get("md5")
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(a.md5)
+	if err != nil || len(sum) != md5.Size || base64.RawURLEncoding.EncodeToString(sum) != a.md5 {
+		return false
+	}
+	if values.Get("size") == "-" {
+		a.size = -1
+		return true
+	}
+	a.size, ok = number64(values.Get("size"))
+	return ok
+}
+
+func number64(text string) (int64, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == text
 }
