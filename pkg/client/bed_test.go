@@ -3,6 +3,7 @@ package client
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -40,7 +41,7 @@ func newBed(t *testing.T, where int) *bed {
 	t.Helper()
 	b := &bed{t: t}
 	var err error
-	b.records, err = records.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "server.db"), records.Options{
+	b.records, err = records.Open(t.Context(), "sqlite:"+filepath.Join(memory(t), "server.db"), records.Options{
 		Next: func(_ records.Project, after time.Time) time.Time { return after.Add(time.Nanosecond) },
 	})
 	b.ok(err)
@@ -72,6 +73,17 @@ func newBed(t *testing.T, where int) *bed {
 	b.key, _, err = b.records.CreateKey(t.Context(), b.project.ID, records.KeyAgent, "", b.now())
 	b.ok(err)
 	return b
+}
+
+// memory is a folder in memory, where a commit costs nothing.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "dbacked")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func (b *bed) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
