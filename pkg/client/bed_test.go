@@ -24,11 +24,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bed struct {
 	t       *testing.T
 	records *records.Store
-	url     string
-	project records.Project
-	key     string
-	ahead   atomic.Int64
-	fault   atomic.Pointer[func(w http.ResponseWriter, r *http.Request, next http.Handler)]
+
+	database string // SQLite's file
+	url      string
+	project  records.Project
+	key      string
+	ahead    atomic.Int64
+	fault    atomic.Pointer[func(w http.ResponseWriter, r *http.Request, next http.Handler)]
 }
 
 // inFolder and inBucket are where the service keeps files.
@@ -41,7 +43,8 @@ func newBed(t *testing.T, where int) *bed {
 	t.Helper()
 	b := &bed{t: t}
 	var err error
-	b.records, err = records.Open(t.Context(), "sqlite:"+filepath.Join(memory(t), "server.db"), records.Options{
+	b.database = filepath.Join(memory(t), "server.db")
+	b.records, err = records.Open(t.Context(), "sqlite:"+b.database, records.Options{
 		Next: func(_ records.Project, after time.Time) time.Time { return after.Add(time.Nanosecond) },
 	})
 	b.ok(err)
