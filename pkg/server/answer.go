@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -13,6 +15,9 @@ import (
 	"github.com/dbacked/dbacked/pkg/server/files"
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
+
+// bodyLimit is how long the body of a call may take.
+const bodyLimit = 10 * time.Second
 
 // largestBody bounds what a call may send: the ETags of 10 000 parts are 400 KB.
 const largestBody = 1 << 20
@@ -24,6 +29,10 @@ func problemf(status int, format string, args ...any) *api.Problem {
 // read decodes a call's body. Fields that are not known are left alone: agents may
 // be newer.
 func read(w http.ResponseWriter, r *http.Request, v any) error {
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(bodyLimit)); err != nil {
+		return err
+	}
 	body := http.MaxBytesReader(w, r.Body, largestBody)
 	decoder := json.NewDecoder(body)
 	err := decoder.Decode(v)
@@ -33,8 +42,12 @@ func read(w http.ResponseWriter, r *http.Request, v any) error {
 	if too, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problemf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", too.Limit)
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.Header().Set("Connection", "close")
+		return problemf(http.StatusRequestTimeout, "the body did not come within %s", bodyLimit)
+	}
 	if err == io.EOF {
-		return nil
+		return control.SetReadDeadline(time.Time{}) // the next call has its own
 	}
 	return problemf(http.StatusBadRequest, "the body is not the JSON of this call")
 }

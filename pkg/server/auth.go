@@ -46,17 +46,16 @@ func (s *Server) authorized(do action) http.HandlerFunc {
 }
 
 func (s *Server) caller(r *http.Request) (c caller, err error) {
-	address := addressOf(r)
-	if !s.failed.allow(address, s.options.Now()) {
-		return c, problemf(http.StatusTooManyRequests, "too many wrong keys from this address: wait a minute")
-	}
 	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, api.AuthScheme) || strings.TrimSpace(key) == "" {
 		return c, problemf(http.StatusUnauthorized, "this call needs a key: Authorization: ApiKey …")
 	}
 	c.key, c.project, err = s.records.Caller(r.Context(), strings.TrimSpace(key))
 	if errors.Is(err, records.ErrNotFound) {
-		s.failed.add(address, s.options.Now())
+		// Who has a key is never kept waiting: all agents may be behind one proxy.
+		if !s.failed.allow(addressOf(r), s.options.Now()) {
+			return c, problemf(http.StatusTooManyRequests, "too many wrong keys from this address: wait a minute")
+		}
 		return c, problemf(http.StatusUnauthorized, "the key is not known, or was revoked")
 	}
 	return c, err
@@ -86,23 +85,13 @@ type attempts struct {
 
 func newAttempts() *attempts { return &attempts{count: map[string]int{}} }
 
+// allow counts a wrong key, and says whether the address may go on.
 func (a *attempts) allow(address string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.turn(now)
-	return a.count[address] < wrongKeys
-}
-
-func (a *attempts) add(address string, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.turn(now)
-	a.count[address]++
-}
-
-// turn forgets the minute that is over, or a flood of addresses.
-func (a *attempts) turn(now time.Time) {
-	if now.Sub(a.since) >= wrongKeysIn || len(a.count) > mostRemembered {
+	if now.Sub(a.since) >= wrongKeysIn || len(a.count) > mostRemembered { // a flood of addresses
 		a.since, a.count = now, map[string]int{}
 	}
+	a.count[address]++
+	return a.count[address] <= wrongKeys
 }
