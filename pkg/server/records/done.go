@@ -16,10 +16,6 @@ const (
 	DoneBefore                // the same was done
 )
 
-// completingLimit is how long a replica may take to complete a backup before
-// another may try: one may have been killed.
-const completingLimit = 3 * time.Minute
-
 // BeginDone begins to complete a backup, also a lost one. ErrConflict: it is done,
 // or being completed, otherwise. ErrLost: it failed.
 func (s *Store) BeginDone(ctx context.Context, projectID, id, agentID, fingerprint string, now time.Time) (v Verdict, b Backup, err error) {
@@ -44,7 +40,7 @@ func (s *Store) BeginDone(ctx context.Context, projectID, id, agentID, fingerpri
 		v = DoneNow
 		b.State, b.fingerprint = StateCompleting, fingerprint
 		_, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, fingerprint = $4, completing_until = $5 WHERE project_id = $1 AND id = $2",
-			projectID, id, StateCompleting, fingerprint, millis(now.Add(completingLimit)))
+			projectID, id, StateCompleting, fingerprint, millis(now.Add(s.options.Completing)))
 		return err
 	})
 	return v, b, err

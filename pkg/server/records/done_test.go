@@ -47,7 +47,7 @@ func TestDoneWhileCompleting(t *testing.T) {
 		b.is(err, ErrConflict)
 		b.notDue("b", "r2")
 		b.is(b.part(given, 1), ErrLost)
-		b.passes(completingLimit + time.Second)
+		b.passes(3*time.Minute + time.Second)
 		v, second, err := b.begin(given, "all")
 		if err != nil || v != DoneNow {
 			t.Errorf("after the death of a replica: %v, %v", v, err)

@@ -59,6 +59,9 @@ type Options struct {
 	// minutes. OldLease is the same for agents of 2018, which send no heartbeats
 	// and may need half an hour for a part; 0 means 2 hours.
 	Lease, OldLease time.Duration
+	// Completing is how long a replica may take to complete a backup before another
+	// may try: one may have been killed. 0 means 3 minutes.
+	Completing time.Duration
 }
 
 // Store is what is known. Its methods may be called from several goroutines, and
@@ -89,6 +92,9 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	}
 	if o.OldLease <= 0 {
 		o.OldLease = 2 * time.Hour
+	}
+	if o.Completing <= 0 {
+		o.Completing = 3 * time.Minute
 	}
 	s := &Store{options: o, seen: newSightings()}
 	var err error
