@@ -68,7 +68,7 @@ fuzz: ## fuzz every parser for FUZZTIME (20s) each
 bench: build ## compare speed and memory with the databases' own tools
 	@packaging/need.sh $(BENCH_PACKAGES)
 	$(GO) test -run '^$$' -bench . ./pkg/encryptor ./pkg/uploader ./pkg/server/records
-	$(GO) test -run "^$$$$" -bench Polls -benchtime 20000x ./pkg/server
+	$(GO) test -run '^$$' -bench Polls -benchtime 20000x ./pkg/server
 	DBACKED_TEST_BINARY=$(CURDIR)/bin/dbacked $(GO) test -tags bench -v -count 1 -timeout 60m -run '^TestCompare' ./cmd/dbacked
 
 clean: ## remove what was built
