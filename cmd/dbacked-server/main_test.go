@@ -64,9 +64,9 @@ func create(t *testing.T, data, name string, args ...string) (p created) {
 var served = regexp.MustCompile(`serving.*"(127\.0\.0\.1:\d+)"`)
 
 // serve serves a data folder until stop is called, or the test ends.
-func serve(t *testing.T, data string) (url string, pid int, stop func()) {
+func serve(t *testing.T, data string, args ...string) (url string, pid int, stop func()) {
 	t.Helper()
-	cmd := program(t, "serve", "--listen", "127.0.0.1:0", "--data", data)
+	cmd := program(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	must(t, err)
 	must(t, cmd.Start())
