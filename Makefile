@@ -6,7 +6,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 
 # Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
-TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db
+TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db nginx
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age zstd awscli rclone
 E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg postgresql
@@ -16,22 +16,22 @@ E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg postgresql
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-build: bin/dbacked ## build bin/dbacked
+build: bin/dbacked bin/dbacked-server ## build bin/dbacked and bin/dbacked-server
 
-.PHONY: bin/dbacked
-bin/dbacked:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/dbacked
+.PHONY: bin/dbacked bin/dbacked-server
+bin/dbacked bin/dbacked-server:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/$(@F)
 
 test: ## run all tests, against real servers
 	@packaging/need.sh $(TEST_PACKAGES)
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
 
-demo: build ## back up, lose and restore a real PostgreSQL and a real MariaDB
+demo: bin/dbacked ## back up, lose and restore a real PostgreSQL and a real MariaDB
 	@packaging/need.sh $(DEMO_PACKAGES)
 	@packaging/demo.sh bin/dbacked
 
-packages: ## build deb and rpm, for amd64 and arm64, into dist
+packages: ## build deb and rpm, of agent and service, for amd64 and arm64, into dist
 	@packaging/packages.sh $(VERSION) dist
 
 repo: packages ## make a signed APT repository of them, dist/repo
@@ -65,7 +65,7 @@ fuzz: ## fuzz every parser for FUZZTIME (20s) each
 		done; \
 	done
 
-bench: build ## compare speed and memory with the databases' own tools
+bench: bin/dbacked ## compare speed and memory with the databases' own tools
 	@packaging/need.sh $(BENCH_PACKAGES)
 	$(GO) test -run '^$$' -bench . ./pkg/encryptor ./pkg/uploader ./pkg/server/records
 	$(GO) test -run '^$$' -bench Polls -benchtime 20000x ./pkg/server

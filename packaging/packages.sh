@@ -1,6 +1,6 @@
 #!/bin/bash
-# packages.sh VERSION FOLDER: build the packages, deb and rpm, amd64 and arm64, of
-# what is checked out. VERSION is as of "git describe --tags --always --dirty".
+# packages.sh VERSION FOLDER: build the packages, of the agent and of the service, deb
+# and rpm, amd64 and arm64, of what is checked out. VERSION is as of "git describe --tags --always --dirty".
 #
 # The same commit makes the same bytes: every time stamp is that of the commit.
 set -euo pipefail
@@ -21,9 +21,9 @@ package_version() {
 	esac
 }
 
-# changes prints the newest part of CHANGELOG.md as Debian writes it down.
+# changes PACKAGE prints the newest part of CHANGELOG.md as Debian writes it down.
 changes() {
-	printf 'dbacked (%s-1) unstable; urgency=medium\n\n' "$VERSION"
+	printf '%s (%s-1) unstable; urgency=medium\n\n' "$1" "$VERSION"
 	awk '/^## / { part++; next } part == 1 && /^- / { printf "\n"; item = 1 } part == 1 && /^$/ { item = 0 } item { printf "%s ", $0 }' CHANGELOG.md |
 		tr -d '`' | tr -s ' ' | sed '/^$/d; s/ *$//; s/^- //' |
 		while read -r item || [ -n "$item" ]; do
@@ -40,10 +40,10 @@ chmod 755 "$STAGE"
 
 nfpm=$STAGE/nfpm
 go build -modfile=packaging/nfpm/go.mod -o "$nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
-build() { # GOARCH FILE
-	CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$2" ./cmd/dbacked
+build() { # GOARCH FILE PROGRAM
+	CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$2" "./cmd/$3"
 }
-build "$(go env GOHOSTARCH)" "$STAGE/own"
+build "$(go env GOHOSTARCH)" "$STAGE/own" dbacked
 "$STAGE/own" manual "$STAGE/man"
 cp packaging/man/*.5 "$STAGE/man/man5/"
 gzip -9n "$STAGE"/man/*/*
@@ -52,19 +52,25 @@ for shell in bash zsh fish; do
 	"$STAGE/own" completion $shell >"$STAGE/completion/dbacked.$shell"
 done
 gzip -9n <CHANGELOG.md >"$STAGE/changelog.gz"
-changes | gzip -9n >"$STAGE/changelog.Debian.gz"
+changes dbacked | gzip -9n >"$STAGE/changelog.Debian.gz"
+mkdir "$STAGE/server"
+gzip -9n <packaging/man/dbacked-server.1 >"$STAGE/server/dbacked-server.1.gz"
+changes dbacked-server | gzip -9n >"$STAGE/server/changelog.Debian.gz"
 
 mkdir -p "$out"
 rm -f "$out"/dbacked*.deb "$out"/dbacked*.rpm
 for ARCH in amd64 arm64; do
 	export ARCH
 	mkdir "$STAGE/$ARCH"
-	build $ARCH "$STAGE/$ARCH/dbacked"
-	for packager in deb rpm; do
-		"$nfpm" package --packager $packager --target "$out/" >"$STAGE/said" 2>&1 || {
-			cat "$STAGE/said" >&2
-			exit 1
-		}
+	build $ARCH "$STAGE/$ARCH/dbacked" dbacked
+	build $ARCH "$STAGE/$ARCH/dbacked-server" dbacked-server
+	for config in nfpm.yaml packaging/nfpm/server.yaml; do
+		for packager in deb rpm; do
+			"$nfpm" package --config $config --packager $packager --target "$out/" >"$STAGE/said" 2>&1 || {
+				cat "$STAGE/said" >&2
+				exit 1
+			}
+		done
 	done
 done
 ls "$out"/dbacked*.deb "$out"/dbacked*.rpm

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dbacked/dbacked/pkg/dbtest"
@@ -33,6 +34,9 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
+// programs are what units run.
+var programs = strings.NewReplacer("/usr/bin/dbacked-server", "/bin/true", "/usr/bin/dbacked", "/bin/true")
+
 // units are the unit files; each is as the package has it, but runs a program
 // that is there.
 func units(t *testing.T) (dir string, names []string) {
@@ -44,7 +48,7 @@ func units(t *testing.T) (dir string, names []string) {
 			t.Fatalf("no %s: %v", pattern, err)
 		}
 		for _, file := range files {
-			text := strings.ReplaceAll(read(t, file), "/usr/bin/dbacked", "/bin/true")
+			text := programs.Replace(read(t, file))
 			if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +99,7 @@ func TestDropInsAreClean(t *testing.T) {
 // TestSandbox holds the exposure that systemd computes, in tenths.
 func TestSandbox(t *testing.T) {
 	t.Parallel()
-	for unit, most := range map[string]int{"dbacked@.service": 12, "dbacked-verify@.service": 12, "dbacked-health@.service": 5} {
+	for unit, most := range map[string]int{"dbacked@.service": 12, "dbacked-verify@.service": 12, "dbacked-health@.service": 5, "dbacked-server.service": 12} {
 		out, err := tool(t, []string{"LC_ALL=C.UTF-8"}, "systemd-analyze", "security", "--no-pager", "--offline=true", fmt.Sprintf("--threshold=%d", most), "../systemd/"+unit)
 		lines := strings.Split(strings.TrimSpace(out), "\n")
 		t.Log(lines[len(lines)-1])
@@ -106,34 +110,36 @@ func TestSandbox(t *testing.T) {
 }
 
 // TestEveryLineHasAReason wants a comment before each line, or group of lines,
-// of the service.
+// of the services.
 func TestEveryLineHasAReason(t *testing.T) {
 	t.Parallel()
-	_, service, _ := strings.Cut(read(t, "../systemd/dbacked@.service"), "[Service]")
-	_, sandbox, found := strings.Cut(service, "# The sandbox.")
-	if !found {
-		t.Fatal("where does the sandbox begin?")
-	}
-	sandbox, _, _ = strings.Cut(sandbox, "[Install]")
-	explained, settings := false, 0
-	for line := range strings.Lines(sandbox) {
-		switch line = strings.TrimSpace(line); {
-		case line == "":
-			explained = false
-		case strings.HasPrefix(line, "#"):
-			explained = true
-		case strings.Contains(line, "="):
-			settings++
-			if !explained {
-				t.Errorf("%s has no reason", line)
+	for _, unit := range []string{"dbacked@.service", "dbacked-server.service"} {
+		_, service, _ := strings.Cut(read(t, "../systemd/"+unit), "[Service]")
+		_, sandbox, found := strings.Cut(service, "# The sandbox.")
+		if !found {
+			t.Fatalf("%s: where does the sandbox begin?", unit)
+		}
+		sandbox, _, _ = strings.Cut(sandbox, "[Install]")
+		explained, settings := false, 0
+		for line := range strings.Lines(sandbox) {
+			switch line = strings.TrimSpace(line); {
+			case line == "":
+				explained = false
+			case strings.HasPrefix(line, "#"):
+				explained = true
+			case strings.Contains(line, "="):
+				settings++
+				if !explained {
+					t.Errorf("%s: %s has no reason", unit, line)
+				}
 			}
 		}
-	}
-	if settings < 30 {
-		t.Errorf("only %d settings", settings)
-	}
-	if strings.Contains(service, "%I") {
-		t.Error("%I turns dashes into slashes: use %i")
+		if settings < 30 {
+			t.Errorf("%s: only %d settings", unit, settings)
+		}
+		if strings.Contains(service, "%I") {
+			t.Errorf("%s: %%I turns dashes into slashes: use %%i", unit)
+		}
 	}
 }
 
@@ -145,25 +151,36 @@ func TestUserAndFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for from, to := range map[string]string{"sysusers": "usr/lib/sysusers.d/dbacked.conf", "tmpfiles": "usr/lib/tmpfiles.d/dbacked.conf"} {
-		if err := os.WriteFile(filepath.Join(root, to), []byte(read(t, "../systemd/dbacked."+from)), 0o644); err != nil {
-			t.Fatal(err)
+	for _, name := range []string{"dbacked", "dbacked-server"} {
+		for _, kind := range []string{"sysusers", "tmpfiles"} {
+			if err := os.WriteFile(filepath.Join(root, "usr/lib", kind+".d", name+".conf"), []byte(read(t, "../systemd/"+name+"."+kind)), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if os.Geteuid() != 0 {
 		dbtest.Need(t, "root", os.ErrPermission)
 	}
-	for _, command := range [][]string{{"systemd-sysusers", "--root=" + root, "dbacked.conf"}, {"systemd-tmpfiles", "--root=" + root, "--create", "dbacked.conf"}} {
+	for _, command := range [][]string{
+		{"systemd-sysusers", "--root=" + root, "dbacked.conf", "dbacked-server.conf"},
+		{"systemd-tmpfiles", "--root=" + root, "--create", "dbacked.conf", "dbacked-server.conf"},
+	} {
 		if out, err := tool(t, nil, command[0], command[1:]...); err != nil {
 			t.Fatalf("%v: %v\n%s", command, err, out)
 		}
 	}
-	if users := read(t, root+"/etc/passwd"); !strings.HasPrefix(users, "dbacked:x:") || !strings.Contains(users, ":/var/lib/dbacked:/usr/sbin/nologin") {
-		t.Errorf("the user is %s", users)
+	users := "\n" + read(t, root+"/etc/passwd")
+	for name, home := range map[string]string{"dbacked": "/var/lib/dbacked", "dbacked-server": "/var/lib/dbacked-server"} {
+		if _, user, found := strings.Cut(users, "\n"+name+":x:"); !found || !strings.Contains(strings.SplitN(user, "\n", 2)[0]+"\n", ":"+home+":/usr/sbin/nologin\n") {
+			t.Errorf("there is no user %s:%s", name, users)
+		}
 	}
-	for _, dir := range []string{"/var/lib/dbacked", "/run/dbacked"} {
-		if info, err := os.Stat(root + dir); err != nil || info.Mode() != os.ModeDir|0o755 {
+	for dir, mode := range map[string]os.FileMode{"/var/lib/dbacked": 0o755, "/run/dbacked": 0o755, "/var/lib/dbacked-server": 0o700} {
+		info, err := os.Stat(root + dir)
+		if err != nil || info.Mode() != os.ModeDir|mode {
 			t.Errorf("%s: %v %v", dir, info, err)
+		} else if owned := info.Sys().(*syscall.Stat_t).Uid != 0; owned != (mode == 0o700) {
+			t.Errorf("%s belongs to another", dir)
 		}
 	}
 }
@@ -189,10 +206,12 @@ func TestScriptsWithoutSystemd(t *testing.T) {
 		{"postremove", "0"},
 		{"postremove", "1"},
 	} {
-		cmd := exec.Command("/bin/sh", append([]string{"scripts/" + test[0] + ".sh"}, test[1:]...)...)
-		cmd.Env = []string{"PATH=/nonexistent"}
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Errorf("%v: %v\n%s", test, err, out)
+		for _, prefix := range []string{"", "server-"} {
+			cmd := exec.Command("/bin/sh", append([]string{"scripts/" + prefix + test[0] + ".sh"}, test[1:]...)...)
+			cmd.Env = []string{"PATH=/nonexistent"}
+			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("%s%v: %v\n%s", prefix, test, err, out)
+			}
 		}
 	}
 }

@@ -25,10 +25,15 @@ for package in ./*.deb; do
 	lintian --fail-on error,warning "$package"
 	echo "$package: lintian has nothing to say"
 done
+# program PACKAGE prints what its file is named after, which is its program.
+program() { basename "$1" | sed 's/[-_][0-9].*//'; }
 for package in ./*.rpm; do
-	rpm --query --package --list "$package" | grep -qx /usr/bin/dbacked
+	rpm --query --package --list "$package" | grep -qx "/usr/bin/$(program "$package")"
 	rpm --checksig --nosignature "$package"
 done
 
-dpkg-deb --extract ./*_amd64.deb "$tmp/root"
-file "$tmp/root/usr/bin/dbacked" | grep -q 'statically linked' && echo "the program is static"
+for package in ./*_amd64.deb; do
+	name=$(program "$package")
+	dpkg-deb --extract "$package" "$tmp/root"
+	file "$tmp/root/usr/bin/$name" | grep -q 'statically linked' && echo "$name is static"
+done

@@ -18,6 +18,9 @@ import (
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
+// databaseName is the file of SQLite, in the data folder.
+const databaseName = "server.db"
+
 // dataFlags say where the service keeps what it knows and what it stores.
 type dataFlags struct {
 	Data     string `name:"data" env:"DBACKED_SERVER_DATA" default:"/var/lib/dbacked-server" placeholder:"DIR" help:"Folder of the database and of the files, unless the next two say otherwise."`
@@ -28,14 +31,18 @@ type dataFlags struct {
 	Region   string `name:"s3-region" env:"DBACKED_SERVER_S3_REGION" placeholder:"REGION" help:"Region of the bucket."`
 }
 
-// records opens what the service knows.
+// records opens what the service knows. Root acts as the owner of the folder from
+// there on.
 func (d dataFlags) records(ctx context.Context) (*records.Store, error) {
+	if err := settle(d.Data); err != nil {
+		return nil, err
+	}
 	dsn := d.Database
 	if dsn == "" {
 		if err := d.folder(); err != nil {
 			return nil, err
 		}
-		dsn = "sqlite:" + filepath.Join(d.Data, "server.db")
+		dsn = "sqlite:" + filepath.Join(d.Data, databaseName)
 	}
 	return records.Open(ctx, dsn, records.Options{Next: next})
 }

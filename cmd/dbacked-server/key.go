@@ -57,7 +57,7 @@ func (k *keyCreate) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Audit(ctx, actor(), "key-create", p.ID, made.ID+" "+made.Kind, now); err != nil {
+	if err := r.Audit(ctx, a.actor, "key-create", p.ID, made.ID+" "+made.Kind, now); err != nil {
 		return err
 	}
 	s := shownKey(made)
@@ -110,5 +110,5 @@ func (k *keyRevoke) Run(ctx context.Context, a *app) error {
 	} else if err != nil {
 		return err
 	}
-	return r.Audit(ctx, actor(), "key-revoke", "", k.ID, now)
+	return r.Audit(ctx, a.actor, "key-revoke", "", k.ID, now)
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"os/user"
 	"syscall"
 	"text/tabwriter"
 
@@ -35,6 +34,7 @@ type commands struct {
 	Backup  backupCommand  `cmd:"" help:"Backups that are stored, or under way."`
 	Agent   agentCommand   `cmd:"" help:"Agents that were seen."`
 	Audit   auditCommand   `cmd:"" help:"Who did what."`
+	Copy    copyCommand    `cmd:"" help:"Write a copy of the database, for a backup of the service itself."`
 	Version versionCommand `cmd:"" help:"Show the version."`
 }
 
@@ -53,12 +53,16 @@ func main() {
 // app is what every command gets.
 type app struct {
 	out, err io.Writer
+	actor    string // who this is, before root acts as another
 }
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, out, stderr io.Writer) (status int) {
-	a := &app{out: out, err: stderr}
-	err := dispatch(ctx, args, a)
+	a := &app{out: out, err: stderr, actor: actor()}
+	err := settings(settingsFile, args)
+	if err == nil {
+		err = dispatch(ctx, args, a)
+	}
 	switch _, usage := errors.AsType[*kong.ParseError](err); {
 	case err == nil:
 		return exitOK
@@ -119,15 +123,6 @@ func list[T, S any](a *app, asJSON bool, all []T, shown func(T) S, text func(w i
 		}
 	}
 	return nil
-}
-
-// actor names who works on the command line, for the audit log.
-func actor() string {
-	u, err := user.Current()
-	if err != nil {
-		return fmt.Sprintf("uid %d", os.Getuid())
-	}
-	return u.Username
 }
 
 type versionCommand struct{}

@@ -85,7 +85,7 @@ func (k *projectCreate) Run(ctx context.Context, a *app) error {
 	if s.APIKey, _, err = r.CreateKey(ctx, p.ID, records.KeyAgent, "first", now); err != nil {
 		return err
 	}
-	if err := r.Audit(ctx, actor(), "project-create", p.ID, p.Name, now); err != nil {
+	if err := r.Audit(ctx, a.actor, "project-create", p.ID, p.Name, now); err != nil {
 		return err
 	}
 	return a.print(k.JSON, s, func(w io.Writer) {
@@ -144,6 +144,13 @@ type projectSet struct {
 }
 
 func (k *projectSet) Run(ctx context.Context, a *app) error {
+	var key string
+	if k.PublicKey != nil { // first, as whoever this is: root's files are not the service's to read
+		var err error
+		if key, err = publicKey(*k.PublicKey); err != nil {
+			return err
+		}
+	}
 	r, p, err := k.project(ctx, k.Name)
 	if err != nil {
 		return err
@@ -153,9 +160,7 @@ func (k *projectSet) Run(ctx context.Context, a *app) error {
 	set(&p.Schedule, k.Schedule)
 	set(&p.Zone, k.Timezone)
 	if k.PublicKey != nil {
-		if p.PublicKey, err = publicKey(*k.PublicKey); err != nil {
-			return err
-		}
+		p.PublicKey = key
 	}
 	if k.AgentsRestore != nil {
 		p.AgentsRestore = *k.AgentsRestore
@@ -171,7 +176,7 @@ func (k *projectSet) Run(ctx context.Context, a *app) error {
 	if err := r.UpdateProject(ctx, p); err != nil {
 		return err
 	}
-	if err := r.Audit(ctx, actor(), "project-set", p.ID, p.Name, now); err != nil {
+	if err := r.Audit(ctx, a.actor, "project-set", p.ID, p.Name, now); err != nil {
 		return err
 	}
 	return a.print(k.JSON, shown(p), func(w io.Writer) {
@@ -211,5 +216,5 @@ func (k *projectRemove) Run(ctx context.Context, a *app) error {
 	if err := r.DeleteProject(ctx, p.ID); err != nil {
 		return err
 	}
-	return r.Audit(ctx, actor(), "project-remove", p.ID, p.Name, time.Now())
+	return r.Audit(ctx, a.actor, "project-remove", p.ID, p.Name, time.Now())
 }

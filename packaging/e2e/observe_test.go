@@ -59,24 +59,35 @@ const maxExposure = 1.2
 
 // hardening: systemd finds nothing wrong with the units, and little exposed.
 func hardening(t *testing.T, b *bed) {
-	units := strings.Fields(b.run(t, "sh", "-c", `dpkg -L dbacked | grep '^/usr/lib/systemd/system/.*\.'`))
-	if len(units) < 8 {
-		t.Errorf("the package has only these units: %v", units)
+	if n := b.expectClean(t, "dbacked"); n < 8 {
+		t.Errorf("the package has only %d units", n)
 	}
+	for _, unit := range []string{"dbacked@a.service", "dbacked-verify@a.service", "dbacked-health@a.service"} {
+		b.expectExposure(t, unit)
+	}
+}
+
+// expectClean has systemd verify the units of a package, and counts them.
+func (b *bed) expectClean(t *testing.T, name string) int {
+	t.Helper()
+	units := strings.Fields(b.sh(t, `dpkg -L %s | grep '^/usr/lib/systemd/system/.*\.'`, name))
 	r := b.try(t, append([]string{"systemd-analyze", "verify", "--man=no"}, units...)...)
 	if r.status != 0 || r.out+r.err != "" {
 		t.Errorf("systemd-analyze verify: exit status %d\n%s%s", r.status, r.out, r.err)
 	}
-	for _, unit := range []string{"dbacked@a.service", "dbacked-verify@a.service", "dbacked-health@a.service"} {
-		out := strings.TrimSpace(b.run(t, "systemd-analyze", "security", "--no-pager", unit))
-		last := out[strings.LastIndexByte(out, '\n')+1:]
-		t.Log(last)
-		match := regexp.MustCompile(`: ([0-9.]+)`).FindStringSubmatch(last)
-		if match == nil {
-			t.Fatalf("systemd-analyze security says no number:\n%s", out)
-		}
-		if score, err := strconv.ParseFloat(match[1], 64); err != nil || score > maxExposure {
-			t.Errorf("the exposure of %s is %v, more than %v:\n%s", unit, score, maxExposure, out)
-		}
+	return len(units)
+}
+
+func (b *bed) expectExposure(t *testing.T, unit string) {
+	t.Helper()
+	out := strings.TrimSpace(b.run(t, "systemd-analyze", "security", "--no-pager", unit))
+	last := out[strings.LastIndexByte(out, '\n')+1:]
+	t.Log(last)
+	match := regexp.MustCompile(`: ([0-9.]+)`).FindStringSubmatch(last)
+	if match == nil {
+		t.Fatalf("systemd-analyze security says no number:\n%s", out)
+	}
+	if score, err := strconv.ParseFloat(match[1], 64); err != nil || score > maxExposure {
+		t.Errorf("the exposure of %s is %v, more than %v:\n%s", unit, score, maxExposure, out)
 	}
 }

@@ -34,6 +34,7 @@ func TestService(t *testing.T) {
 		{"idle", idle},
 		{"stopped", stopped},
 		{"away", away},
+		{"server", dbackedServer},
 		{"upgrade", upgrade},
 		{"remove", remove},
 	} {

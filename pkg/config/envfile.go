@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // entry is one assignment of an env file, as systemd would hand it on.
 type entry struct {
@@ -226,3 +229,19 @@ func trailing(from, at int, c byte) int {
 }
 
 func isIn(set string, c byte) bool { return strings.IndexByte(set, c) >= 0 }
+
+// EnvFile reads a file in the format of systemd's EnvironmentFile= that is not an
+// instance's. What systemd would skip or refuse is an error.
+func EnvFile(text []byte) (map[string]string, error) {
+	entries, notes := parseEnv(text)
+	for _, n := range checkEnv(text, entries, notes) {
+		if n.fatal {
+			return nil, fmt.Errorf("line %d: %s", n.line, n.text)
+		}
+	}
+	values := make(map[string]string, len(entries))
+	for _, e := range entries {
+		values[e.name] = e.value
+	}
+	return values, nil
+}
