@@ -75,26 +75,10 @@ func (s SMTP) send(ctx context.Context, to []string, m Message) error {
 	if err != nil {
 		return err
 	}
-	// The library looks at the context only until it is connected.
-	var connected net.Conn
-	c2 := mail.WithDialContextFunc(func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		dialer := net.Dialer{}
-		if s.TLS == TLSFirst {
-			conn, err = (&tls.Dialer{NetDialer: &dialer, Config: s.tls()}).DialContext(ctx, network, address)
-		} else {
-			conn, err = dialer.DialContext(ctx, network, address)
-		}
-		connected = conn
-		return conn, err
-	})
-	if err := c2(c); err != nil {
-		return err
-	}
+	// Once connected the library looks at its own limit, not at the context.
 	if err := c.DialWithContext(ctx); err != nil {
 		return s.discreet(err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = connected.Close() })
-	defer stop()
 	defer func() { _ = c.Close() }() // what the server took, it took
 	if err := c.Send(text); err != nil && !text.IsDelivered() {
 		return s.discreet(err)
