@@ -39,7 +39,8 @@
 // state of a webhook, and the Message-ID of a mail, are the same then.
 //
 // What a target does not take is tried again after a minute, two, four, up to half
-// an hour; after 20 tries, which is about 8 hours, it is given up, which is logged.
+// an hour; after 20 tries, which is about 8 hours, or a day, it is given up, which is
+// logged. A target that took nothing is not asked by any other alert for a minute.
 package alerts
 
 // Kinds of alerts.

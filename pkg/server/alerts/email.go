@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -71,12 +72,20 @@ func (s SMTP) send(ctx context.Context, to []string, m Message) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.client()
+	var connection net.Conn
+	c, err := s.client(func(ctx context.Context, network, address string) (net.Conn, error) {
+		var err error
+		connection, err = s.dial(ctx, network, address)
+		return connection, err
+	})
 	if err != nil {
 		return err
 	}
 	// Once connected the library looks at its own limit, not at the context.
 	if err := c.DialWithContext(ctx); err != nil {
+		if connection != nil {
+			_ = connection.Close() // which it leaves open
+		}
 		return s.discreet(err)
 	}
 	defer func() { _ = c.Close() }() // what the server took, it took
@@ -90,8 +99,15 @@ func (s SMTP) tls() *tls.Config {
 	return &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12, RootCAs: s.Roots}
 }
 
-func (s SMTP) client() (*mail.Client, error) {
-	o := []mail.Option{mail.WithPort(s.port()), mail.WithTimeout(sendLimit / 2), mail.WithTLSConfig(s.tls()), mail.WithoutNoop(), mail.WithoutRset()}
+func (s SMTP) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.TLS == TLSFirst {
+		return (&tls.Dialer{Config: s.tls()}).DialContext(ctx, network, address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+func (s SMTP) client(dial mail.DialContextFunc) (*mail.Client, error) {
+	o := []mail.Option{mail.WithDialContextFunc(dial), mail.WithPort(s.port()), mail.WithTimeout(sendLimit / 2), mail.WithTLSConfig(s.tls()), mail.WithoutNoop(), mail.WithoutRset()}
 	switch s.TLS {
 	case TLSFirst:
 		o = append(o, mail.WithSSL())
@@ -101,7 +117,10 @@ func (s SMTP) client() (*mail.Client, error) {
 		o = append(o, mail.WithTLSPolicy(mail.TLSMandatory))
 	}
 	if s.User != "" {
-		o = append(o, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(s.User), mail.WithPassword(s.Password))
+		o = append(o, mail.WithUsername(s.User), mail.WithPassword(s.Password), mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover))
+	}
+	if s.User != "" && s.TLS == TLSFirst { // the library does not see that what it was given is encrypted
+		o = append(o, mail.WithOpportunisticSMTPAuth(mail.SMTPAuthPlain, mail.SMTPAuthLogin))
 	}
 	return mail.NewClient(s.Host, o...)
 }
@@ -129,11 +148,14 @@ func (s SMTP) compose(to []string, m Message) (*mail.Msg, error) {
 	return text, nil
 }
 
-// discreet is an error without the password, which a server may repeat.
+// discreet is an error without the password, which a server may repeat as it was told.
 func (s SMTP) discreet(err error) error {
 	text := clean(err.Error())
 	if s.Password != "" {
-		text = strings.ReplaceAll(text, s.Password, "***")
+		encode := base64.StdEncoding.EncodeToString
+		for _, secret := range []string{s.Password, encode([]byte(s.Password)), encode([]byte("\x00" + s.User + "\x00" + s.Password))} {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
 	}
 	return errors.New(text)
 }

@@ -32,10 +32,12 @@ const (
 	// try it.
 	sendLimit  = 20 * time.Second
 	claimLimit = 2 * time.Minute
+	noteLimit  = 10 * time.Second
 
 	firstWait = time.Minute
 	longWait  = 30 * time.Minute
 	mostTries = 20
+	oldest    = 24 * time.Hour // what is tried again
 )
 
 // Runner looks for alerts, and tells them.

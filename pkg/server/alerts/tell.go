@@ -40,11 +40,13 @@ func (r *Runner) tellOne(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	// What is begun is ended, and noted, also when told to stop: else it would be
+	// told twice.
+	ctx = context.WithoutCancel(ctx)
 	sending, cancel := context.WithTimeout(ctx, sendLimit)
 	err = r.send.Send(sending, d.Target, message(d))
 	cancel()
-	// Noted also when told to stop: else it would be told twice.
-	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendLimit)
+	noting, cancel := context.WithTimeout(ctx, noteLimit)
 	defer cancel()
 	return true, r.note(noting, d, err)
 }
@@ -67,7 +69,7 @@ func (r *Runner) note(ctx context.Context, d records.Delivery, failed error) err
 	}
 	log := r.options.Log.With(zap.String("project", d.Alert.Project), zap.String("kind", d.Alert.Kind), zap.String("state", d.Event),
 		zap.String("target", d.Target.ID), zap.Int("tries", d.Tries), zap.Error(failed))
-	if d.Tries >= mostTries {
+	if d.Tries >= mostTries || now.Sub(message(d).At) > oldest {
 		log.Error("an alert was not told: its target did not take it")
 		return r.records.GiveUp(ctx, d, failed.Error(), now)
 	}

@@ -24,7 +24,7 @@ func scanTarget(row scanner, more ...any) (t Target, err error) {
 // AddTarget adds one. It is told of what begins from now on.
 func (s *Store) AddTarget(ctx context.Context, t Target, now time.Time) (Target, error) {
 	t.ID, t.Created = newID(), now
-	_, err := s.db.ExecContext(ctx, "INSERT INTO targets (id, project_id, kind, config, created) VALUES ($1, NULLIF($2, ''), $3, $4, $5)",
+	_, err := s.db.ExecContext(ctx, "INSERT INTO targets (id, project_id, kind, config, created, held_until) VALUES ($1, NULLIF($2, ''), $3, $4, $5, 0)",
 		t.ID, t.ProjectID, t.Kind, t.Config, millis(now))
 	return t, err
 }

@@ -6,7 +6,8 @@ CREATE TABLE targets (
 	project_id TEXT   REFERENCES projects (id) ON DELETE CASCADE, -- NULL for all projects
 	kind       TEXT   NOT NULL, -- email, webhook, shoutrrr
 	config     TEXT   NOT NULL, -- JSON, with what is secret of it
-	created    BIGINT NOT NULL
+	created    BIGINT NOT NULL,
+	held_until BIGINT NOT NULL -- it did not answer: until then it is told nothing
 );
 
 CREATE TABLE alerts (
