@@ -33,6 +33,7 @@ type commands struct {
 	Key     keyCommand     `cmd:"" help:"Keys: of agents, which can only add, and for restores."`
 	Backup  backupCommand  `cmd:"" help:"Backups that are stored, or under way."`
 	Agent   agentCommand   `cmd:"" help:"Agents that were seen."`
+	Alert   alertCommand   `cmd:"" help:"Alerts: what is wrong, and who is told."`
 	Audit   auditCommand   `cmd:"" help:"Who did what."`
 	Copy    copyCommand    `cmd:"" help:"Write a copy of the database, for a backup of the service itself."`
 	Version versionCommand `cmd:"" help:"Show the version."`

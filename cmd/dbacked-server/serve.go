@@ -17,11 +17,13 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/dbacked/dbacked/pkg/server"
+	"github.com/dbacked/dbacked/pkg/server/alerts"
 	"github.com/dbacked/dbacked/pkg/systemd"
 )
 
 type serveCommand struct {
 	dataFlags
+	smtpFlags
 	Listen    string `name:"listen" env:"DBACKED_SERVER_LISTEN" default:"127.0.0.1:5000" placeholder:"ADDRESS" help:"Where to serve, beside the sockets of systemd: host:port."`
 	PublicURL string `name:"public-url" env:"DBACKED_SERVER_PUBLIC_URL" placeholder:"URL" help:"How agents reach this service, for example https://backups.example.org; else as they called it."`
 }
@@ -51,6 +53,10 @@ func (k *serveCommand) Run(ctx context.Context, a *app) error {
 	if k.PublicURL, err = cleanURL(k.PublicURL); err != nil {
 		return err
 	}
+	smtp, err := k.server()
+	if err != nil {
+		return err
+	}
 	notify := systemd.NewNotifier(os.Environ())
 	r, err := k.records(ctx)
 	if err != nil {
@@ -72,7 +78,20 @@ func (k *serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	stop := watch(ctx, alerts.New(r, alerts.Options{SMTP: smtp, Log: log}))
+	defer stop()
 	return k.serve(ctx, handler, listeners, notify, log)
+}
+
+// watch looks for alerts until stop is called, which waits for what is being told.
+func watch(ctx context.Context, r *alerts.Runner) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { r.Run(ctx) })
+	return func() {
+		cancel()
+		watching.Wait()
+	}
 }
 
 // cleanURL is a public URL without the slash at its end.

@@ -123,7 +123,7 @@ type auditCommand struct {
 }
 
 func (k *auditCommand) Run(ctx context.Context, a *app) error {
-	r, id, err := k.which(ctx)
+	r, id, err := k.any(ctx, k.Project)
 	if err != nil {
 		return err
 	}
@@ -138,14 +138,4 @@ func (k *auditCommand) Run(ctx context.Context, a *app) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.DateTime), e.Actor, e.Action, e.Detail)
 		}
 	})
-}
-
-// which opens the records, and finds the id of the project that is asked for.
-func (k *auditCommand) which(ctx context.Context) (*records.Store, string, error) {
-	if k.Project == "" {
-		r, err := k.records(ctx)
-		return r, "", err
-	}
-	r, p, err := k.project(ctx, k.Project)
-	return r, p.ID, err
 }
