@@ -116,7 +116,7 @@ func TestNonsense(t *testing.T) {
 // TestHundredMegabytes sends far too much JSON.
 func TestHundredMegabytes(t *testing.T) {
 	b := newBed(t, kinds[0])
-	r, err := http.NewRequest("POST", b.url+"/projects/own/backups", io.MultiReader(strings.NewReader(`{"agentId":"`), io.LimitReader(spaces{}, 100<<20)))
+	r, err := http.NewRequest(http.MethodPost, b.url+"/projects/own/backups", io.MultiReader(strings.NewReader(`{"agentId":"`), io.LimitReader(spaces{}, 100<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}
