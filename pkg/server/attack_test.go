@@ -97,6 +97,8 @@ func TestNonsense(t *testing.T) {
 		"a path at the end":   {b.path(o.given.Backup.ID, "complete"), `{"agentId":"agent-1","file":"backup","as":"/etc/passwd","partsEtag":["x"]}`, http.StatusBadRequest},
 		"a file without part": {b.path(o.given.Backup.ID, "complete"), `{"agentId":"agent-1","file":"none","partsEtag":["x"]}`, http.StatusNotFound},
 		"a long agent":        {"/projects/own/backups", fmt.Sprintf(`{"agentId":%q}`, strings.Repeat("x", 300)), http.StatusBadRequest},
+		"a NUL":               {"/projects/own/backups", `{"agentId":"a\u0000b"}`, http.StatusBadRequest},
+		"a NUL in a path":     {"/projects/" + b.project.ID + "/backups/a%00b/status", `{"status":"ERROR"}`, http.StatusNotFound},
 		"an unknown backup":   {b.path("20261122T215643Z-7f3c2a", "status"), `{"status":"ERROR"}`, http.StatusNotFound},
 		"a backup with dots":  {"/projects/own/backups/..%2F..%2Fx/status", `{"status":"ERROR"}`, http.StatusNotFound},
 		"both ways":           {status, fmt.Sprintf(`{"status":"DONE","agentId":"agent-1","partsEtag":%s,"manifest":"x","manifestName":"a/manifest"}`, quoted(o.etags)), http.StatusBadRequest},

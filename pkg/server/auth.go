@@ -35,6 +35,9 @@ func (s *Server) authorized(do action) http.HandlerFunc {
 			if project := r.PathValue("project"); project != "" && project != c.project.ID {
 				err = records.ErrNotFound // whether it exists is not told
 			}
+			if !isText(r.PathValue("id")) {
+				err = records.ErrNotFound
+			}
 		}
 		if err == nil {
 			err = do(w, r, c)

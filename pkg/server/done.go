@@ -95,7 +95,7 @@ func (s *Server) finish(ctx context.Context, c caller, b records.Backup, st api.
 		}
 		return err
 	}
-	b.Size, b.Hash, b.PublicKey = size, st.Hash, st.PublicKey
+	b.Size, b.Hash, b.PublicKey = size, st.Hash, short(st.PublicKey)
 	if err := s.records.EndDone(ctx, b, s.options.Now()); err != nil {
 		return err
 	}

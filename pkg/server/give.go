@@ -2,6 +2,8 @@ package server
 
 import (
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/server/records"
@@ -39,15 +41,21 @@ func (s *Server) give(w http.ResponseWriter, r *http.Request, c caller) error {
 	return nil
 }
 
-// words refuses what is too long to be kept.
+// words refuses what is too long to be kept, or is no text.
 func words(all ...string) error {
 	for _, word := range all {
 		if len(word) > longestWord {
 			return problemf(http.StatusBadRequest, "a field has more than %d bytes", longestWord)
 		}
+		if !isText(word) {
+			return problemf(http.StatusBadRequest, "a field is no text")
+		}
 	}
 	return nil
 }
+
+// isText says whether a database takes it.
+func isText(word string) bool { return utf8.ValidString(word) && !strings.Contains(word, "\x00") }
 
 // heartbeat answers POST …/heartbeat.
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request, c caller) error {

@@ -26,6 +26,9 @@ func readable(c caller, f records.File) bool { return c.mayRead() || path.Base(f
 // objects answers GET /projects/{project}/objects.
 func (s *Server) objects(w http.ResponseWriter, r *http.Request, c caller) error {
 	q := r.URL.Query()
+	if !isText(q.Get("prefix")) {
+		return problemf(http.StatusBadRequest, "prefix is no text")
+	}
 	all, err := s.records.Objects(r.Context(), c.project.ID, q.Get("prefix"))
 	if err != nil {
 		return err
@@ -43,6 +46,9 @@ func (s *Server) objects(w http.ResponseWriter, r *http.Request, c caller) error
 // objectURL answers GET /projects/{project}/objects/downloadUrl.
 func (s *Server) objectURL(w http.ResponseWriter, r *http.Request, c caller) error {
 	name := r.URL.Query().Get("name")
+	if !isText(name) {
+		return records.ErrNotFound
+	}
 	all, err := s.records.Objects(r.Context(), c.project.ID, name)
 	if err != nil {
 		return err
