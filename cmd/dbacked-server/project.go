@@ -170,11 +170,13 @@ func (k *projectSet) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	now := time.Now()
-	if rescheduled && p.NextDue.After(now) { // what is due already stays due
-		p.NextDue = schedule.Next(now)
-	}
 	if err := r.UpdateProject(ctx, p); err != nil {
 		return err
+	}
+	if rescheduled { // what is due already stays due
+		if p, err = r.SetDue(ctx, p.ID, schedule.Next(now), now); err != nil {
+			return err
+		}
 	}
 	if err := r.Audit(ctx, a.actor, "project-set", p.ID, p.Name, now); err != nil {
 		return err

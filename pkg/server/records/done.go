@@ -38,9 +38,9 @@ func (s *Store) BeginDone(ctx context.Context, projectID, id, agentID, fingerpri
 			return nil
 		}
 		v = DoneNow
-		b.State, b.fingerprint = StateCompleting, fingerprint
-		_, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, fingerprint = $4, completing_until = $5 WHERE project_id = $1 AND id = $2",
-			projectID, id, StateCompleting, fingerprint, millis(now.Add(s.options.Completing)))
+		b.State, b.fingerprint, b.completingUntil = StateCompleting, fingerprint, fromMillis(millis(now.Add(s.options.Completing)))
+		_, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, fingerprint = $4, completing_until = $5, lease_until = $6 WHERE project_id = $1 AND id = $2",
+			projectID, id, b.State, fingerprint, millis(b.completingUntil), millis(now.Add(s.lease(b))))
 		return err
 	})
 	return v, b, err
@@ -53,8 +53,8 @@ func (s *Store) EndDone(ctx context.Context, done Backup, now time.Time) error {
 		switch {
 		case b.State == StateDone && b.fingerprint == done.fingerprint:
 			return nil
-		case b.State != StateCompleting || b.fingerprint != done.fingerprint:
-			return ErrConflict
+		case b.State != StateCompleting && b.State != StateLost || b.fingerprint != done.fingerprint:
+			return ErrConflict // a slow one may be lost by now, and all of it is there
 		}
 		if _, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, finished = $4, size = $5, hash = $6, public_key = $7 WHERE project_id = $1 AND id = $2",
 			b.ProjectID, b.ID, StateDone, millis(now), done.Size, done.Hash, done.PublicKey); err != nil {
@@ -80,8 +80,8 @@ func (s *Store) served(ctx context.Context, t *sql.Tx, p Project, b Backup) erro
 // there, perhaps not yet.
 func (s *Store) GiveUpDone(ctx context.Context, given Backup) error {
 	return s.change(ctx, given.ProjectID, given.ID, func(t *sql.Tx, p Project, b Backup) error {
-		if b.State != StateCompleting || b.fingerprint != given.fingerprint {
-			return nil
+		if b.State != StateCompleting || b.fingerprint != given.fingerprint || !b.completingUntil.Equal(given.completingUntil) {
+			return nil // another replica took over
 		}
 		state := StateLost
 		if p.active == b.ID {

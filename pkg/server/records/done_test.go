@@ -58,6 +58,44 @@ func TestDoneWhileCompleting(t *testing.T) {
 	})
 }
 
+// TestSlowReplicas lets one that completes be overtaken: by another of its kind, and
+// by an agent that asks.
+func TestSlowReplicas(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		given := b.given("a", "r1")
+		_, first, err := b.begin(given, "all")
+		b.ok(err)
+		b.passes(3*time.Minute + time.Second)
+		_, second, err := b.begin(given, "all")
+		b.ok(err)
+		b.ok(b.GiveUpDone(t.Context(), first)) // which would undo what the second does
+		b.state(given, StateCompleting)
+		b.passes(6 * time.Minute)
+		other := b.given("b", "r2")
+		b.state(given, StateLost)
+		b.ok(b.EndDone(t.Context(), second, b.now)) // all of it is there
+		b.state(given, StateDone)
+		b.notDue("c", "r3")
+		b.done(other)
+	})
+}
+
+// TestSetDue changes a schedule while a backup is being made.
+func TestSetDue(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		_, err := b.SetDue(t.Context(), b.project.ID, start.Add(5*time.Hour), b.now)
+		b.ok(err)
+		b.nextDue(start) // what is due stays due
+		old := b.project
+		b.done(b.given("a", "r1"))
+		b.ok(b.UpdateProject(t.Context(), old)) // read before
+		b.nextDue(start.Add(30 * time.Minute))
+		_, err = b.SetDue(t.Context(), b.project.ID, start.Add(5*time.Hour), b.now)
+		b.ok(err)
+		b.nextDue(start.Add(5 * time.Hour))
+	})
+}
+
 // TestGivenUp lets parts be missing.
 func TestGivenUp(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {

@@ -40,7 +40,13 @@ func scanFile(row scanner, more ...any) (f File, err error) {
 	return f, found(err)
 }
 
-func fileNamed(ctx context.Context, t *sql.Tx, projectID, id, name string) (File, error) {
+// rowQuerier is a database, or a transaction.
+type rowQuerier interface {
+	querier
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func fileNamed(ctx context.Context, t rowQuerier, projectID, id, name string) (File, error) {
 	return scanFile(t.QueryRowContext(ctx, "SELECT "+fileColumns+" FROM files f WHERE f.project_id = $1 AND f.backup_id = $2 AND f.name = $3", projectID, id, name))
 }
 
@@ -114,17 +120,15 @@ func (s *Store) PartStored(ctx context.Context, projectID, id string, file int, 
 }
 
 // File finds a file, with its parts in their order.
-func (s *Store) File(ctx context.Context, projectID, id, name string) (f File, err error) {
-	err = s.tx(ctx, func(t *sql.Tx) error {
-		if f, err = fileNamed(ctx, t, projectID, id, name); err != nil {
-			return err
-		}
-		f.Parts, err = query(ctx, t, func(row scanner) (p Part, err error) {
-			err = row.Scan(&p.Number, &p.MD5, &p.Size, &p.ETag)
-			return p, err
-		}, "SELECT number, md5, size, etag FROM parts WHERE project_id = $1 AND backup_id = $2 AND file = $3 ORDER BY number", projectID, id, f.Number)
-		return err
-	})
+func (s *Store) File(ctx context.Context, projectID, id, name string) (File, error) {
+	f, err := fileNamed(ctx, s.db, projectID, id, name)
+	if err != nil {
+		return f, err
+	}
+	f.Parts, err = query(ctx, s.db, func(row scanner) (p Part, err error) {
+		err = row.Scan(&p.Number, &p.MD5, &p.Size, &p.ETag)
+		return p, err
+	}, "SELECT number, md5, size, etag FROM parts WHERE project_id = $1 AND backup_id = $2 AND file = $3 ORDER BY number", projectID, id, f.Number)
 	return f, err
 }
 
@@ -144,13 +148,23 @@ func (s *Store) CompleteFile(ctx context.Context, f File, agentID, name string) 
 		case b.AgentID != agentID || b.State != StateOpen && b.State != StateCompleting:
 			return ErrLost
 		}
-		if other, err := fileNamed(ctx, t, f.ProjectID, f.BackupID, name); err != ErrNotFound && other.Number != f.Number {
+		if taken, err := nameTaken(ctx, t, f, name); err != nil || taken {
 			return errors.Join(err, ErrConflict)
 		}
 		_, err = t.ExecContext(ctx, "UPDATE files SET complete = 1, size = $4, etag = $5, modified = $6, name = $7 WHERE project_id = $1 AND backup_id = $2 AND number = $3",
 			f.ProjectID, f.BackupID, f.Number, f.Size, f.ETag, millis(f.Modified), name)
 		return err
 	})
+}
+
+// nameTaken says whether another file of the backup has a name, or, of names with a
+// folder, any complete one of the project: what is there is never overwritten, nor
+// hidden. (The one file of an agent of 2018 has none.)
+func nameTaken(ctx context.Context, t *sql.Tx, f File, name string) (bool, error) {
+	var others int
+	query := "SELECT count(*) FROM files WHERE project_id = $1 AND name = $2 AND ((backup_id = $3 AND number <> $4) OR (backup_id <> $3 AND complete = 1 AND $5 = 1))"
+	err := t.QueryRowContext(ctx, query, f.ProjectID, name, f.BackupID, f.Number, flag(strings.Contains(name, "/"))).Scan(&others)
+	return others > 0, err
 }
 
 // AddFile makes the file of a manifest in a backup that is being completed.

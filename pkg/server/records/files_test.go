@@ -88,6 +88,32 @@ func TestFiles(t *testing.T) {
 	})
 }
 
+// TestNamesStay lets a later backup claim the names of an earlier one.
+func TestNamesStay(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		complete := func(given Backup, name string) error {
+			f, err := b.AskPart(t.Context(), given.ProjectID, given.ID, given.AgentID, "upload-x", Part{Number: 1, MD5: given.ID}, b.now)
+			b.ok(err)
+			f.ETag = given.ID
+			return b.CompleteFile(t.Context(), f, given.AgentID, name)
+		}
+		first := b.given("a", "r1")
+		b.ok(complete(first, "shop/1/0000"))
+		b.done(first)
+		b.passes(time.Hour)
+		second := b.given("a", "r2")
+		b.is(complete(second, "shop/1/0000"), ErrConflict)
+		b.ok(complete(second, "shop/2/0000"))
+		b.done(second)
+		b.passes(time.Hour)
+		old := b.given("b", "")
+		b.ok(complete(old, "backup"))
+		b.done(old)
+		b.passes(time.Hour)
+		b.ok(complete(b.given("b", ""), "backup")) // as every agent of 2018 calls its file
+	})
+}
+
 // TestKeys makes, finds and ends keys.
 func TestKeys(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {

@@ -52,8 +52,7 @@ func fill(b *testing.B, s *Store, n int) (keys []string) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.NextDue = start.Add(time.Hour)
-		if err := s.UpdateProject(ctx, p); err != nil {
+		if _, err := s.SetDue(ctx, p.ID, start.Add(time.Hour), start.Add(-time.Hour)); err != nil {
 			b.Fatal(err)
 		}
 		keys = append(keys, plain)

@@ -68,10 +68,24 @@ func (s *Store) Projects(ctx context.Context) ([]Project, error) {
 	return query(ctx, s.db, func(row scanner) (Project, error) { return scanProject(row) }, "SELECT "+projectColumns+" FROM projects p ORDER BY p.name")
 }
 
-// UpdateProject changes all but the name and when it was made.
+// UpdateProject changes all but the name, when it was made, and what is due.
 func (s *Store) UpdateProject(ctx context.Context, p Project) error {
-	return affected(s.db.ExecContext(ctx, "UPDATE projects SET public_key = $2, schedule = $3, zone = $4, agents_restore = $5, next_due = $6 WHERE id = $1",
-		p.ID, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore), millis(p.NextDue)))
+	return affected(s.db.ExecContext(ctx, "UPDATE projects SET public_key = $2, schedule = $3, zone = $4, agents_restore = $5 WHERE id = $1",
+		p.ID, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore)))
+}
+
+// SetDue changes when the next backup is due, unless one is due already.
+func (s *Store) SetDue(ctx context.Context, id string, due, now time.Time) (Project, error) {
+	var p Project
+	err := s.tx(ctx, func(t *sql.Tx) (err error) {
+		if p, err = s.lockProject(ctx, t, id); err != nil || !p.NextDue.IsZero() && !p.NextDue.After(now) {
+			return err
+		}
+		p.NextDue = due
+		_, err = t.ExecContext(ctx, "UPDATE projects SET next_due = $2 WHERE id = $1", id, millis(due))
+		return err
+	})
+	return p, err
 }
 
 // DeleteProject removes a project, and all that is known of it.

@@ -36,7 +36,8 @@ import (
 	"sync"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -102,7 +103,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		s.db, err = openSQLite(path)
 	} else {
 		s.postgres = true
-		s.db, err = sql.Open("pgx", dsn)
+		s.db, err = openPostgres(dsn)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -119,12 +120,26 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	return s, nil
 }
 
-func openSQLite(path string) (*sql.DB, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+// openPostgres bounds what a replica that vanishes can hold up: a row stays locked
+// for a minute at most.
+func openPostgres(dsn string) (*sql.DB, error) {
+	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("the URL is not one of PostgreSQL: postgres://USER:PASSWORD@HOST/DATABASE") // it may hold a password
 	}
-	if err := f.Close(); err != nil {
+	return stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '30s'")
+		return err
+	})), nil
+}
+
+func openSQLite(path string) (*sql.DB, error) {
+	// One that is there is left alone: to close it would drop SQLite's locks on it.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	return sql.Open("sqlite", fmt.Sprintf("file:%s?_txlock=immediate&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)",

@@ -3,6 +3,8 @@ package records
 import (
 	"context"
 	"database/sql"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -60,27 +62,56 @@ func (s *Store) flushEach(ctx context.Context, interval time.Duration) {
 	}
 }
 
+// flush writes what was seen since the last time. What could not be written is
+// written the next time.
 func (s *Store) flush(ctx context.Context) error {
 	agents, keys := s.seen.take()
 	if len(agents) == 0 && len(keys) == 0 {
 		return nil
 	}
-	return s.tx(ctx, func(t *sql.Tx) error {
-		for _, a := range agents {
-			// The project may have been removed meanwhile.
-			if _, err := t.ExecContext(ctx, `INSERT INTO agents (project_id, agent_id, version, last_seen) SELECT id, $2, $3, $4 FROM projects WHERE id = $1
-				ON CONFLICT (project_id, agent_id) DO UPDATE SET version = excluded.version, last_seen = excluded.last_seen`,
-				a.ProjectID, a.ID, a.Version, millis(a.LastSeen)); err != nil {
-				return err
-			}
+	err := s.tx(ctx, func(t *sql.Tx) error { return writeSeen(ctx, t, agents, keys) })
+	if err != nil {
+		s.seen.giveBack(agents, keys)
+	}
+	return err
+}
+
+// giveBack is the reverse of take, but for what was seen again meanwhile.
+func (s *sightings) giveBack(agents map[[2]string]Agent, keys map[string]time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, a := range agents {
+		if _, again := s.agents[k]; !again {
+			s.agents[k] = a
 		}
-		for id, at := range keys {
-			if _, err := t.ExecContext(ctx, "UPDATE api_keys SET last_used = $2 WHERE id = $1", id, millis(at)); err != nil {
-				return err
-			}
+	}
+	for k, at := range keys {
+		if _, again := s.keys[k]; !again {
+			s.keys[k] = at
 		}
-		return nil
-	})
+	}
+}
+
+// writeSeen goes through the rows in one order, as every replica does, so that two
+// do not wait for each other. A replica that is late moves nothing back.
+func writeSeen(ctx context.Context, t *sql.Tx, agents map[[2]string]Agent, keys map[string]time.Time) error {
+	byName := slices.SortedFunc(maps.Keys(agents), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	for _, name := range byName {
+		a := agents[name]
+		// The project may have been removed meanwhile.
+		if _, err := t.ExecContext(ctx, `INSERT INTO agents (project_id, agent_id, version, last_seen) SELECT id, $2, $3, $4 FROM projects WHERE id = $1
+			ON CONFLICT (project_id, agent_id) DO UPDATE SET version = excluded.version,
+			last_seen = CASE WHEN excluded.last_seen > agents.last_seen THEN excluded.last_seen ELSE agents.last_seen END`,
+			a.ProjectID, a.ID, a.Version, millis(a.LastSeen)); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(keys)) {
+		if _, err := t.ExecContext(ctx, "UPDATE api_keys SET last_used = $2 WHERE id = $1 AND last_used < $2", id, millis(keys[id])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Agents are those of a project, the one seen last first.

@@ -68,6 +68,7 @@ CREATE TABLE files (
 	UNIQUE (project_id, backup_id, name),
 	FOREIGN KEY (project_id, backup_id) REFERENCES backups (project_id, id) ON DELETE CASCADE
 );
+CREATE INDEX files_by_name ON files (project_id, name);
 
 CREATE TABLE parts (
 	project_id TEXT    NOT NULL,
@@ -97,6 +98,7 @@ CREATE TABLE audit (
 	project_id TEXT   NOT NULL,
 	detail     TEXT   NOT NULL
 );
+CREATE INDEX audit_of_project ON audit (project_id, at);
 
 CREATE TABLE secrets (
 	name  TEXT NOT NULL PRIMARY KEY,
