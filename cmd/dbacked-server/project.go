@@ -90,7 +90,7 @@ func (k *projectCreate) Run(ctx context.Context, a *app) error {
 	}
 	return a.print(k.JSON, s, func(w io.Writer) {
 		fmt.Fprintf(w, "project\t%s\nid\t%s\napikey\t%s\n", s.Name, s.ID, s.APIKey)
-		fmt.Fprintf(w, "\nThe key is not shown again. On the agent's host, in /etc/dbacked/%s.env:\n\n  DBACKED_APIKEY=%s\n", s.Name, s.APIKey)
+		fmt.Fprintf(w, "\nThe key is not shown again. An agent of 2018 takes it as --apikey, or from its environment:\n\n  DBACKED_APIKEY=%s\n", s.APIKey)
 	})
 }
 

@@ -12,8 +12,8 @@
 //
 // Every call can be repeated after its answer was lost, with the same outcome.
 //
-// An agent's key can only add: it sees no backups and downloads none, unless its
-// project allows it. What belongs to another project is answered like what does
+// An agent's key can only add: of what is stored it sees the manifests alone, unless
+// its project allows more. What belongs to another project is answered like what does
 // not exist.
 package server
 
