@@ -30,6 +30,8 @@ const (
 	CapabilityProgress   = "progress"   // a heartbeat tells how far a backup is
 	CapabilityRequestIDs = "requestIds" // asking for a backup can be repeated
 	CapabilityRetention  = "retention"  // the service removes what is old
+	CapabilityNow        = "now"        // a backup can be asked for that is not due
+	CapabilityOwn        = "own"        // every path takes "own" for the key's project
 )
 
 // Project is the answer to GET /projects/own.
@@ -74,6 +76,8 @@ type BackupRequest struct {
 
 	// RequestID makes the call repeatable: the same id gets the same backup.
 	RequestID string `json:"requestId,omitempty"`
+	// Now asks for a backup that is not due yet.
+	Now bool `json:"now,omitempty"`
 }
 
 // GivenBackup is the answer when a backup is due: it is locked for whoever asked.

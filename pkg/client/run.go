@@ -16,14 +16,18 @@ import (
 type Run struct {
 	ID, ProjectID string
 
+	// PublicKey (PEM) is told with the end of a good backup: which key was used. It is
+	// set before anything is written; "" tells nothing.
+	PublicKey string
+
 	client *Client
 	ctx    context.Context // ends when the backup is lost
 	end    context.CancelCauseFunc
 	beats  sync.WaitGroup
 
-	mu       sync.Mutex
-	done     bool
-	progress *api.Progress
+	mu     sync.Mutex
+	done   bool
+	report func() api.Progress
 }
 
 // ended is why a run's context ends when all went well.
@@ -32,11 +36,17 @@ var errEnded = errors.New("the run is over")
 // endLimit is how long it may take to tell the service of an end.
 const endLimit = 30 * time.Second
 
-// Ask asks for a backup. ErrNotDue: there is nothing to do. Whoever gets one calls
-// End, and works within Context.
-func (c *Client) Ask(ctx context.Context) (*Run, error) {
+// Ask asks for a backup that is due. ErrNotDue: there is nothing to do. Whoever gets
+// one calls End, and works within Context.
+func (c *Client) Ask(ctx context.Context) (*Run, error) { return c.ask(ctx, false) }
+
+// AskNow asks for a backup also when none is due. ErrNotDue: another agent makes one,
+// or the service does not know such wishes.
+func (c *Client) AskNow(ctx context.Context) (*Run, error) { return c.ask(ctx, true) }
+
+func (c *Client) ask(ctx context.Context, now bool) (*Run, error) {
 	var given api.GivenBackup
-	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType, RequestID: rand.Text()}
+	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType, RequestID: rand.Text(), Now: now}
 	if err := c.call(ctx, "ask for a backup of", http.MethodPost, "/projects/own/backups", ask, &given); err != nil {
 		return nil, err
 	}
@@ -56,11 +66,11 @@ func (c *Client) Ask(ctx context.Context) (*Run, error) {
 // that this one lives.
 func (r *Run) Context() context.Context { return r.ctx }
 
-// Progress says how far the backup is, with the next heartbeat.
-func (r *Run) Progress(p api.Progress) {
+// Report has each heartbeat say how far the backup is.
+func (r *Run) Report(progress func() api.Progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.progress = &p
+	r.report = progress
 }
 
 // beat renews the lease, three times within each.
@@ -93,8 +103,13 @@ func (r *Run) renew(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(r.ctx, limit)
 	defer cancel()
 	r.mu.Lock()
-	beat := api.Heartbeat{AgentID: r.client.options.AgentID, Progress: r.progress}
+	report := r.report
 	r.mu.Unlock()
+	beat := api.Heartbeat{AgentID: r.client.options.AgentID}
+	if report != nil {
+		p := report()
+		beat.Progress = &p
+	}
 	return r.client.call(ctx, "renew the lease of a backup of", http.MethodPost, r.path("heartbeat"), beat, nil)
 }
 
@@ -109,8 +124,8 @@ func (r *Run) path(what string) string {
 
 // Done ends the backup as the only success there is: with its manifest, which is an
 // object of that name.
-func (r *Run) Done(ctx context.Context, name string, manifest []byte, publicKey string) error {
-	st := api.Status{Status: api.StatusDone, AgentID: r.client.options.AgentID, Manifest: string(manifest), ManifestName: name, PublicKey: publicKey}
+func (r *Run) Done(ctx context.Context, name string, manifest []byte) error {
+	st := api.Status{Status: api.StatusDone, AgentID: r.client.options.AgentID, Manifest: string(manifest), ManifestName: name, PublicKey: r.PublicKey}
 	err := r.client.call(ctx, "complete a backup of", http.MethodPost, r.path("status"), st, nil)
 	if err == nil {
 		r.mu.Lock()

@@ -100,7 +100,7 @@ func TestLostAnswers(t *testing.T) {
 	if n := calls.Load(); n < 12 { // six kinds, each twice
 		t.Errorf("only %d calls: this shows nothing", n)
 	}
-	r, err := c.Reader(b.project.ID).Open(t.Context(), "shop/1/0000.dbacked", 5)
+	r, err := c.Reader().Open(t.Context(), "shop/1/0000.dbacked", 5)
 	b.ok(err)
 	got, err := io.ReadAll(r)
 	if err != nil || !bytes.Equal(got, data[5:]) {
@@ -165,7 +165,7 @@ func TestOnlyAdds(t *testing.T) {
 	}
 	b.ok(s.Put(t.Context(), "shop/1/manifest", []byte("signed")))
 	b.ok(run.End(nil))
-	s = c.Reader(b.project.ID)
+	s = c.Reader()
 	all, err := s.List(t.Context(), "")
 	if err != nil || len(all) != 1 || all[0].Name != "shop/1/manifest" {
 		t.Errorf("afterwards: %v, %v", all, err)

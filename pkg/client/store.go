@@ -45,8 +45,11 @@ var ErrNoRun = errors.New("the service has given no backup: nothing can be writt
 // Store is where the backup of a run is written.
 func (c *Client) Store(run *Run) *Store { return &Store{client: c, project: run.ProjectID, run: run} }
 
-// Reader is a Store of a project's backups that only reads.
-func (c *Client) Reader(project string) *Store { return &Store{client: c, project: project} }
+// Reader is a Store of the backups of the key's project that only reads.
+func (c *Client) Reader() *Store { return &Store{client: c, project: own} }
+
+// own stands for the key's project in a path.
+const own = "own"
 
 // Limits are those of a part.
 func (s *Store) Limits() storage.Limits {
@@ -82,7 +85,7 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 		return ErrNoRun
 	}
 	if path.Base(name) == manifestBase {
-		return s.run.Done(ctx, name, data, "")
+		return s.run.Done(ctx, name, data)
 	}
 	w, err := s.Create(ctx, name)
 	if err != nil {

@@ -12,6 +12,9 @@ import (
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
+// own is what a path may say instead of the id of the key's project.
+const own = "own"
+
 // caller is whose key a call carries.
 type caller struct {
 	key     records.Key
@@ -32,7 +35,7 @@ func (s *Server) authorized(do action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := s.caller(r)
 		if err == nil {
-			if project := r.PathValue("project"); project != "" && project != c.project.ID {
+			if project := r.PathValue("project"); project != "" && project != own && project != c.project.ID {
 				err = records.ErrNotFound // whether it exists is not told
 			}
 			if !isText(r.PathValue("id")) {

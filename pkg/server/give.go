@@ -27,7 +27,7 @@ func (s *Server) give(w http.ResponseWriter, r *http.Request, c caller) error {
 	now := s.options.Now()
 	s.records.Touch(c.key, ask.AgentID, ask.AgentVersion, now)
 	b, lease, err := s.records.Give(r.Context(), c.project.ID, records.Ask{
-		AgentID: ask.AgentID, AgentVersion: ask.AgentVersion, DBType: ask.DBType, RequestID: ask.RequestID,
+		AgentID: ask.AgentID, AgentVersion: ask.AgentVersion, DBType: ask.DBType, RequestID: ask.RequestID, Now: ask.Now,
 	}, now)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 // capabilities are what this service has beside what agents of 2018 know.
 var capabilities = []string{
 	api.CapabilityFiles, api.CapabilityManifests, api.CapabilityHeartbeats, api.CapabilityProgress, api.CapabilityRequestIDs,
+	api.CapabilityNow, api.CapabilityOwn,
 }
 
 // mostBackups bounds what a project's answer lists.

@@ -14,6 +14,8 @@ type Ask struct {
 	AgentID, AgentVersion, DBType string
 	// RequestID makes asking repeatable; "" of an agent of 2018.
 	RequestID string
+	// Now asks for a backup that is not due yet.
+	Now bool
 }
 
 // Give gives a backup that is due, for the time of lease. ErrNotDue: none is, or
@@ -56,7 +58,7 @@ func (s *Store) mayBeDue(ctx context.Context, projectID string, ask Ask, now tim
 	if active != "" {
 		return agent.String == ask.AgentID || lease.Int64 <= millis(now), nil
 	}
-	return due != 0 && due <= millis(now), nil
+	return ask.Now || due != 0 && due <= millis(now), nil
 }
 
 func (s *Store) give(ctx context.Context, t *sql.Tx, p Project, ask Ask, now time.Time) (Backup, error) {
@@ -76,8 +78,11 @@ func (s *Store) give(ctx context.Context, t *sql.Tx, p Project, ask Ask, now tim
 			return b, err
 		}
 	}
-	if p.NextDue.IsZero() || p.NextDue.After(now) {
-		return Backup{}, ErrNotDue
+	if due := !p.NextDue.IsZero() && !p.NextDue.After(now); !due {
+		if !ask.Now {
+			return Backup{}, ErrNotDue
+		}
+		p.NextDue = now
 	}
 	if used, err := s.used(ctx, t, p.ID, ask.RequestID); err != nil || used {
 		return Backup{}, errors.Join(err, ErrNotDue)
