@@ -11,7 +11,7 @@ import "strings"
 //	--dumper-options --no-owner                 →  --dumper-options=--no-owner
 func NormalizeArgs(args []string) []string {
 	own := map[string]bool{}
-	for _, s := range allSettings() {
+	for _, s := range Settings() {
 		own[s.Flag] = true
 	}
 	normal := make([]string, 0, len(args))

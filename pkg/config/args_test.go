@@ -93,7 +93,7 @@ func TestNormalizeArgs(t *testing.T) {
 
 // TestEveryFlagThroughKong gives each flag to kong and finds its text as Load does.
 func TestEveryFlagThroughKong(t *testing.T) {
-	for _, s := range allSettings() {
+	for _, s := range Settings() {
 		if s.Flag == "" {
 			continue
 		}
@@ -104,7 +104,7 @@ func TestEveryFlagThroughKong(t *testing.T) {
 		}
 		b := c.Backup
 		flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags, b.KeepFlags}
-		for _, other := range allSettings() {
+		for _, other := range Settings() {
 			want := ""
 			if other.Variable == s.Variable {
 				want = "a,b c"
@@ -122,18 +122,18 @@ func TestEveryFlagThroughKong(t *testing.T) {
 
 // TestKongKnowsNoSecondWayIn: kong must neither read the environment nor know defaults, or sources would be wrong.
 func TestKongKnowsNoSecondWayIn(t *testing.T) {
-	for _, s := range allSettings() {
+	for _, s := range Settings() {
 		t.Setenv(s.Variable, "from-environment")
 	}
 	c, help, err := parse(t, "--help")
 	b := c.Backup
 	flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags, b.KeepFlags}
-	for _, s := range allSettings() {
+	for _, s := range Settings() {
 		if got := s.texts(flags); len(got) != 0 {
 			t.Errorf("%s is %q without a flag", s, got)
 		}
 		shown := strings.Contains(help, s.Flag+"=")
-		if s.Flag != "" && shown == s.hidden {
+		if s.Flag != "" && !shown {
 			t.Errorf("%s shown in --help: %v (%v)", s.Flag, shown, err)
 		}
 	}

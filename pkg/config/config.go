@@ -47,6 +47,7 @@ const (
 const (
 	LockStorage  = "storage"
 	LockDatabase = "database"
+	LockService  = "service" // with a service, always
 )
 
 // Config is what a command runs with, checked. It prints without secrets.
@@ -59,7 +60,7 @@ type Config struct {
 	Keys            Keys
 	Storage         Storage // the first of Places, in which the lease is, or the one that At chose
 	Places          Places  // all that backups go to, at least Storage
-	Lock            string  // LockStorage or LockDatabase
+	Lock            string  // LockStorage, LockDatabase or LockService
 	Compression     string  // zstd, zstd:1 to zstd:19, gzip or none
 	Format          string  // FormatV1 or FormatLegacy
 	Timeouts        Timeouts
@@ -111,7 +112,7 @@ type Keys struct {
 
 // Storage is where backups lie.
 type Storage struct {
-	Scheme string // SchemeFile, SchemeS3 or SchemeRclone
+	Scheme string // SchemeFile, SchemeS3, SchemeRclone or SchemeService
 	Path   string // of a folder: absolute
 	Remote string // of rclone: "NAME:PATH"
 
@@ -120,6 +121,7 @@ type Storage struct {
 
 	Bucket, Prefix string // of a bucket; the prefix has no slashes at its ends
 	S3             S3
+	Service        Service
 	Upload         Upload
 }
 
@@ -149,8 +151,14 @@ type Upload struct {
 	Memory int64 // bytes
 }
 
-// String returns the storage as a URL, without secrets.
+// IsService says whether a service keeps the backups.
+func (s Storage) IsService() bool { return s.Scheme == SchemeService }
+
+// String returns the storage as a URL, without secrets; of a service, its address.
 func (s Storage) String() string {
+	if s.IsService() {
+		return s.Service.URL
+	}
 	url := s.Scheme + "://" + s.Path + s.Remote
 	if s.Scheme == SchemeS3 {
 		url = strings.TrimSuffix("s3://"+s.Bucket+"/"+s.Prefix, "/")
@@ -189,7 +197,7 @@ func (r Retention) HasRule() bool {
 // file ("/etc/dbacked/shop.env:3"), a config.json by its path, or "default". It takes the setting's flag, with or
 // without dashes, or its variable. A secret that came from a file is said to come from where the file's path did.
 func (c *Config) Source(name string) string {
-	for _, s := range allSettings() {
+	for _, s := range Settings() {
 		if name != s.Variable && name != s.Flag && "--"+name != s.Flag {
 			continue
 		}

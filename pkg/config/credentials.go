@@ -9,6 +9,7 @@ import (
 // stands for. A file of that name is read as if the variable named it, unless flags, environment or NAME.env set it.
 func Credentials() map[string]string {
 	return map[string]string{
+		"apikey":                 varAPIKey + fileSuffix,
 		"db-password":            varDBPassword + fileSuffix,
 		"public-key":             varPublicKey,
 		"private-key":            varPrivateKey + fileSuffix,
@@ -52,7 +53,7 @@ func (l *loader) wanted(variable string) bool {
 		return l.needs(NeedPublicKey)
 	case varPingURL + fileSuffix:
 		return l.needs(NeedSchedule)
-	case varRcloneConfig, varS3AccessKey + fileSuffix, varS3SecretKey + fileSuffix, varS3Session + fileSuffix:
+	case varAPIKey + fileSuffix, varRcloneConfig, varS3AccessKey + fileSuffix, varS3SecretKey + fileSuffix, varS3Session + fileSuffix:
 		return l.needs(needStorage)
 	}
 	return l.needs(NeedPrivateKey) || l.needs(WantPrivateKey)

@@ -138,6 +138,13 @@
 //	--upload-memory, DBACKED_UPLOAD_MEMORY
 //	    Memory for parts on their way.
 //	    Default: 16MiB to a folder, else 64MiB
+//	--apikey, DBACKED_APIKEY
+//	    Key of a project of the DBacked service, which then says when a backup is due and keeps it, in place of --storage. As a flag it is visible to every user of the machine: better use --apikey-file or the env file.
+//	--apikey-file, DBACKED_APIKEY_FILE
+//	    File that holds the key of the service, for example /etc/dbacked/shop.apikey (mode 0600).
+//	--api-url, DBACKED_API_URL
+//	    Address of the service, for example https://backups.example.org.
+//	    Default: https://api.dbacked.com
 //	--storage, DBACKED_STORAGE
 //	    Where backups lie, below a folder NAME: file:///absolute/path, s3://bucket/prefix, or rclone://remote:path for what the program rclone reaches. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C.
 //	    Default: file:///var/lib/dbacked
@@ -186,6 +193,9 @@
 //	--random-delay, DBACKED_RANDOM_DELAY
 //	    Longest random delay of each backup that is due, so that many hosts do not start at once.
 //	    Default: 0s
+//	--poll-interval, DBACKED_POLL_INTERVAL
+//	    How often the agent asks the service whether a backup is due, give or take a tenth.
+//	    Default: 5m
 //	--listen, DBACKED_LISTEN
 //	    Where else the status page is served: host:port, or the absolute path of a unix socket.
 //	    Default: none; the socket of systemd is always served

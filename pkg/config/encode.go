@@ -92,7 +92,7 @@ func ReadFormer(path string) (*Former, error) {
 // joined by line ends, which PEM blocks and lists of keys allow.
 func (f Flags) Given() []Assignment {
 	var out []Assignment
-	for _, s := range allSettings() {
+	for _, s := range Settings() {
 		if texts := s.texts(f); len(texts) > 0 {
 			out = append(out, Assignment{s.Variable, strings.Join(texts, "\n")})
 		}

@@ -106,11 +106,10 @@ func TestReadFormer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Assignment{{varDBType, "pg"}, {varDBPort, "5433"}, {varDBPassword, `s$"x`}}
+	want := []Assignment{{varDBType, "pg"}, {varDBPort, "5433"}, {varDBPassword, `s$"x`}, {varAPIKey, "k"}}
 	if diff := cmp.Diff(want, f.Settings); diff != "" || f.AgentID != "a-1" {
 		t.Errorf("agent %q, %s", f.AgentID, diff)
 	}
-	wantOne(t, f.Warnings, "apikey")
 	wantOne(t, f.Warnings, "odd")
 	for _, text := range []string{"[]", `{"dbType": `, `{"dbType": {}}`} {
 		if _, err := ReadFormer(write(t, text, 0o600)); err == nil {

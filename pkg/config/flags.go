@@ -33,12 +33,18 @@ type DatabaseFlags struct {
 type StorageFlags struct {
 	S3Flags
 	UploadFlags
+	ServiceFlags
 
 	Storage      string `name:"storage" group:"Storage" placeholder:"URL" builtin:"file:///var/lib/dbacked" help:"Where backups lie, below a folder NAME: file:///absolute/path, s3://bucket/prefix, or rclone://remote:path for what the program rclone reaches. Several, separated by commas: each backup goes to all of them; a comma in a name is written %2C."`
 	Lock         string `name:"lock" group:"Storage" placeholder:"WHERE" builtin:"storage" help:"What keeps two runs of an instance apart: storage (a lease in a bucket, a file in a folder; with rclone, a file of this machine), or database, a lock of the database's server, for services without conditional writes."`
 	RcloneConfig string `name:"rclone-config" group:"Storage" placeholder:"FILE" builtin:"where rclone looks" help:"Configuration file of rclone, in which the remote is described, for example /etc/dbacked/rclone.conf (mode 0600)."`
-	APIKey       Secret `name:"apikey" group:"Storage" hidden:"" placeholder:"KEY" help:"Key of the dbacked service. Refused: the service mode does not exist in this version yet."`
-	APIKeyFile   string `kong:"-" variable:"DBACKED_APIKEY_FILE" help:"File that holds the key of the dbacked service. Refused, as the key is."`
+}
+
+// ServiceFlags name the service that keeps backups, in place of a storage.
+type ServiceFlags struct {
+	APIKey     Secret `name:"apikey" group:"Service" placeholder:"KEY" help:"Key of a project of the DBacked service, which then says when a backup is due and keeps it, in place of --storage. As a flag it is visible to every user of the machine: better use --apikey-file or the env file."`
+	APIKeyFile string `name:"apikey-file" group:"Service" placeholder:"FILE" help:"File that holds the key of the service, for example /etc/dbacked/shop.apikey (mode 0600)."`
+	APIURL     string `name:"api-url" group:"Service" placeholder:"URL" builtin:"https://api.dbacked.com" help:"Address of the service, for example https://backups.example.org."`
 }
 
 // S3Flags say how a bucket is reached, and how what goes there is kept.
@@ -100,6 +106,7 @@ type ScheduleFlags struct {
 	Schedule    string `name:"schedule" group:"Schedule" placeholder:"CRON" builtin:"@daily" help:"When backups are due: a cron expression of five fields, for example \"30 2 * * *\", or @hourly, @daily, @weekly, @monthly."`
 	Timezone    string `name:"timezone" group:"Schedule" placeholder:"ZONE" builtin:"the system's" help:"Time zone of the schedule, for example Europe/Paris."`
 	RandomDelay string `name:"random-delay" group:"Schedule" placeholder:"DURATION" builtin:"0s" help:"Longest random delay of each backup that is due, so that many hosts do not start at once."`
+	Poll        string `name:"poll-interval" group:"Schedule" placeholder:"DURATION" builtin:"5m" help:"How often the agent asks the service whether a backup is due, give or take a tenth."`
 	Listen      string `name:"listen" group:"Status" placeholder:"ADDRESS" builtin:"none; the socket of systemd is always served" help:"Where else the status page is served: host:port, or the absolute path of a unix socket."`
 	PingURL     Secret `name:"ping-url" group:"Status" placeholder:"URL" help:"URL that is told of each run: URL/start, URL when it was proved, URL/fail when it failed. For a dead man's switch."`
 	PingURLFile string `name:"ping-url-file" group:"Status" placeholder:"FILE" help:"File that holds the URL to tell of each run."`

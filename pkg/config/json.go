@@ -8,10 +8,7 @@ import (
 	"strings"
 )
 
-const (
-	jsonAgentID = "agentId"
-	jsonAPIKey  = "apikey"
-)
+const jsonAgentID = "agentId"
 
 // formerKeys are those of the former agent that mean nothing here and harm nobody.
 func formerKeys() []string {
@@ -41,9 +38,6 @@ func (l *loader) readJSONKey(path, key string, raw json.RawMessage) {
 	}
 	at := slices.IndexFunc(l.settings, func(s Setting) bool { return s.JSONKey == key })
 	switch {
-	case key == jsonAPIKey:
-		l.warn("%s: %q has no effect: %s", path, key, apiKeyText)
-		return
 	case at < 0 && key != jsonAgentID:
 		l.warn("%s: %q is not a setting and has no effect", path, key)
 		return

@@ -21,9 +21,11 @@ func TestFormerConfigJSON(t *testing.T) {
 	if c.Keys.PublicKeys != public {
 		t.Errorf("public key %q", c.Keys.PublicKeys)
 	}
-	wantOne(t, c.Warnings, `"apikey" has no effect: the service mode does not exist`)
+	if s := c.Storage; !s.IsService() || s.Service.URL != "https://api.dbacked.com" || s.Service.Key.Reveal() != "hunter2" {
+		t.Errorf("storage %+v", s)
+	}
 	wantOne(t, c.Warnings, `"subscriptionType" is not a setting and has no effect`)
-	if len(c.Warnings) != 2 {
+	if len(c.Warnings) != 1 {
 		t.Errorf("%q", c.Warnings)
 	}
 }

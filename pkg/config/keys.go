@@ -7,7 +7,9 @@ import "strings"
 func (l *loader) resolvePublicKeys() {
 	g, ok := l.get(varPublicKey)
 	if !ok {
-		l.absent(varPublicKey)
+		if !l.config.Storage.IsService() { // where the project has one
+			l.absent(varPublicKey)
+		}
 		return
 	}
 	var all strings.Builder

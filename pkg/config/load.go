@@ -13,8 +13,6 @@ const (
 	defaultStorage         = "file:///var/lib/dbacked"
 	defaultPGSocket        = "/var/run/postgresql"
 	stateFolder            = ".state"
-
-	apiKeyText = "the service mode does not exist in this version yet; set DBACKED_STORAGE (--storage) to say where backups go"
 )
 
 // loader gathers the settings of one Load, and all there is to say about them.
@@ -67,7 +65,7 @@ func (o Loader) Load(name string, flags Flags, environ []string, need Need) (*Co
 
 func newLoader(need Need) *loader {
 	return &loader{
-		settings: allSettings(), need: need, inherited: map[string]string{},
+		settings: Settings(), need: need, inherited: map[string]string{},
 		config: &Config{sources: map[string]string{}},
 	}
 }
@@ -98,13 +96,16 @@ func (l *loader) load(name string, flags Flags, environ []string) (*Config, erro
 
 // resolve fills the configuration from the layers.
 func (l *loader) resolve() {
-	l.refuseAPIKey()
 	l.resolveState()
 	l.resolveTimeouts()
 	l.resolveSealing()
 	l.resolveTrust()
 	if l.needs(needStorage) {
-		l.resolveStorage()
+		if l.serviceMode() {
+			l.resolveService()
+		} else {
+			l.resolveStorage()
+		}
 	}
 	if l.needs(NeedSchedule) {
 		l.resolveAgent()

@@ -24,7 +24,7 @@ func setFlag(flags *Flags, s Setting, text string) {
 
 // TestPrecedence gives every setting in every mix of the four places, and looks at what applies and its source.
 func TestPrecedence(t *testing.T) {
-	for _, s := range allSettings() {
+	for _, s := range Settings() {
 		if s.Variable == varConfigDirectory {
 			continue
 		}
@@ -46,7 +46,7 @@ func checkMix(t *testing.T, s Setting, mix int) {
 		return text
 	}
 	// From the lowest to the highest, so that the last one that is given is what must apply.
-	if text := prefer(fromJSON, "json", "/c/config.json"); text != "" && s.JSONKey != "" && s.JSONKey != jsonAPIKey {
+	if text := prefer(fromJSON, "json", "/c/config.json"); text != "" && s.JSONKey != "" {
 		l.readJSON("/c/config.json", []byte(`{"`+s.JSONKey+`": "`+text+`"}`))
 	} else {
 		want, source = "", "default"

@@ -8,14 +8,6 @@ import (
 	"time"
 )
 
-func (l *loader) refuseAPIKey() {
-	for _, variable := range []string{varAPIKey, varAPIKey + fileSuffix} {
-		if g, ok := l.layers.get(variable); ok {
-			l.wrong(variable, g, "%s", apiKeyText)
-		}
-	}
-}
-
 // resolveState follows systemd, which names the folders of StateDirectory= in STATE_DIRECTORY, colons between.
 func (l *loader) resolveState() {
 	systemd, _, _ := strings.Cut(l.inherited["STATE_DIRECTORY"], ":")

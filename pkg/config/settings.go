@@ -16,22 +16,11 @@ type Setting struct {
 	Default  string // in words where it depends on something; empty when there is none
 	Meaning  string // one or two sentences, those of --help
 	Secret   bool   // its value is a secret; the setting with the same variable and _FILE takes a file instead
-	hidden   bool
-	index    []int // of the field in Flags
+	index    []int  // of the field in Flags
 }
 
-// Settings returns every setting, in the order of Flags; the hidden ones (those that are refused) are left out.
+// Settings returns every setting, in the order of Flags.
 func Settings() []Setting {
-	var shown []Setting
-	for _, s := range allSettings() {
-		if !s.hidden {
-			shown = append(shown, s)
-		}
-	}
-	return shown
-}
-
-func allSettings() []Setting {
 	var all []Setting
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Flags]()) {
 		if field.Anonymous {
@@ -57,8 +46,6 @@ func settingOf(field reflect.StructField) Setting {
 	if name != "" {
 		s.Flag, s.JSONKey = "--"+name, camelCase(name)
 	}
-	_, hiddenFlag := field.Tag.Lookup("hidden")
-	s.hidden = hiddenFlag || strings.HasPrefix(s.Variable, varAPIKey)
 	if s.Variable == varConfigDirectory {
 		s.JSONKey = ""
 	}

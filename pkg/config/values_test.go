@@ -70,8 +70,6 @@ func TestWrongValues(t *testing.T) {
 		{varKeepFor, "30", "write 48h, 30d or 8w"},
 		{varKeepMinimum, "-1d", "write 48h, 30d or 8w"},
 		{varTrust, "hunter", "is not a verifier key"},
-		{varAPIKey, "hunter2", "the service mode does not exist in this version yet; set DBACKED_STORAGE"},
-		{"DBACKED_APIKEY_FILE", "/x", "the service mode does not exist in this version yet; set DBACKED_STORAGE"},
 		{varPublicKey, "/nonexistent", "not PEM text, and as a file /nonexistent: there is no such file"},
 		{varPublicKey, "MIIBIjANBg kqhki hunter2", "as a file the given text: "},
 		{varPublicKey, "-----BEGIN PUBLIC KEY-----\nMIIB", `there is no "-----END PUBLIC KEY-----"`},

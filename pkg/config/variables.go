@@ -20,6 +20,8 @@ const (
 	varLock            = "DBACKED_LOCK"
 	varRcloneConfig    = "DBACKED_RCLONE_CONFIG"
 	varAPIKey          = "DBACKED_APIKEY"
+	varAPIURL          = "DBACKED_API_URL"
+	varPollInterval    = "DBACKED_POLL_INTERVAL"
 	varPublicKey       = "DBACKED_PUBLIC_KEY"
 	varCompression     = "DBACKED_COMPRESSION"
 	varFormat          = "DBACKED_FORMAT"
