@@ -6,7 +6,10 @@
 // agent remembers can be lost. What it does remember (the last runs, for the
 // page) is for people.
 //
-// A store or a database that is away never ends the agent: the run fails, is
+// Where a service says what is due ([Options.Service]), it is asked instead, again and
+// again.
+//
+// A store, a service or a database that is away never ends the agent: the run fails, is
 // tried again after a growing delay, and [Status] says so.
 //
 //	a := agent.New(agent.Options{…})
@@ -67,9 +70,11 @@ type Options struct {
 	Version  string // of the program
 	Storage  string // as people know it, without secrets
 
+	// When backups are due. All of it is empty where a Service says that.
 	Schedule    *scheduler.Schedule
 	Timezone    string
 	RandomDelay time.Duration
+	Service     *Service
 
 	Store Store
 	// Backup makes one backup, for one of the Reasons, under the lock, and counts
@@ -129,18 +134,29 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer watching.Wait()
 	defer stopWatching()
 
-	loop := &scheduler.Loop{
-		Schedule: a.options.Schedule, RandomDelay: a.options.RandomDelay, Seed: a.options.Instance,
-		Newest: a.newest,
-		// A run outlives a loop that drains, so its context is not the loop's.
-		Backup:   func(_ context.Context, reason scheduler.Reason) error { return a.run(ctx, string(reason)) },
-		Requests: a.requests,
-		Planned:  a.planned,
-		Beat:     a.beat,
+	// A run outlives a loop that drains, so its context is not the loop's.
+	backup := func(_ context.Context, reason scheduler.Reason) error {
+		defer a.reread(ctx)
+		return a.run(ctx, string(reason))
 	}
-	err := loop.Run(looping)
+	err := a.loop(backup).Run(looping)
 	a.stopping()
 	return err
+}
+
+// looper calls for backups until its context ends.
+type looper interface {
+	Run(ctx context.Context) error
+}
+
+func (a *Agent) loop(backup func(context.Context, scheduler.Reason) error) looper {
+	if s := a.options.Service; s != nil {
+		return &scheduler.Poll{Every: s.Every, Ask: a.ask, Backup: backup, Requests: a.requests, Planned: a.planned, Beat: a.beat}
+	}
+	return &scheduler.Loop{
+		Schedule: a.options.Schedule, RandomDelay: a.options.RandomDelay, Seed: a.options.Instance,
+		Newest: a.newest, Backup: backup, Requests: a.requests, Planned: a.planned, Beat: a.beat,
+	}
 }
 
 // Request asks for a backup now, and returns the number of the run that makes
@@ -187,8 +203,9 @@ func (a *Agent) newest(ctx context.Context) (time.Time, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.state.read(history)
-	began, _ := a.state.furthest(time.Now())
+	now := time.Now()
+	a.state.hold(history, now)
+	began, _ := a.state.furthest(now)
 	return began, nil
 }
 

@@ -34,7 +34,7 @@ func (s *state) problem(o *Options, now time.Time) string {
 	if place != "" {
 		in = " in " + place
 	}
-	due := o.Schedule.Latest(now.Add(-o.RandomDelay - overdueGrace))
+	due := o.overdueSince(now)
 	if due.IsZero() || !newest.Before(due) || s.running != nil {
 		return ""
 	}

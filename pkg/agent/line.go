@@ -19,8 +19,12 @@ func Line(s Status, now time.Time) string {
 		return "stopping"
 	case s.State == StateStarting:
 		return "reading the backups in " + s.Storage
+	case s.State == StateRetrying && s.Next != nil && s.asks():
+		return fmt.Sprintf("asking again %s: %s", when(*s.Next, now), oneLine(s.Problem))
 	case s.State == StateRetrying && s.Next != nil:
 		return fmt.Sprintf("trying again %s: %s", when(*s.Next, now), oneLine(s.Problem))
+	case s.Next != nil && s.asks():
+		return "idle, asking " + s.Storage + " whether a backup is due" + last(s)
 	case s.Next != nil:
 		return "idle, next backup " + when(*s.Next, now) + last(s)
 	}

@@ -33,7 +33,7 @@ func (v *view) facts() []fact {
 }
 
 func why(reason string) string {
-	return map[string]string{ReasonRetry: ", after a failure", ReasonRequested: ", as asked for"}[reason]
+	return map[string]string{ReasonRetry: ", after a failure", ReasonRequested: ", as asked for", ReasonAsk: ", if the service says that one is due"}[reason]
 }
 
 func (v *view) row(r Run) row {

@@ -13,6 +13,10 @@ import (
 type History struct {
 	Backups []Backup // the newest proved ones, the newest first, wherever they are
 	Places  []PlaceHistory
+
+	// Of a service that says it: its plan, and when a backup is due; else empty.
+	Schedule, Timezone string
+	Due                time.Time
 }
 
 // PlaceHistory is what one of several places holds. A storage that is one has

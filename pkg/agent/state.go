@@ -18,10 +18,14 @@ type state struct {
 	pid    int
 	turned time.Time // when the loop turned last
 
-	known   bool // the store was read at least once
+	known   bool      // the store was read at least once
+	read    time.Time // when it was last
 	history []Backup
 	places  []PlaceHistory
 	away    string // why the store could not be read
+
+	schedule, zone string    // of a service that says it
+	due            time.Time // when it finds a backup due
 
 	next    time.Time
 	reason  string
@@ -52,14 +56,15 @@ func newState(now time.Time, pid int) state {
 	return state{since: now, pid: pid, turned: now, failures: map[string]uint64{}}
 }
 
-// read takes what the store holds.
-func (s *state) read(h History) {
+// hold takes what the store holds.
+func (s *state) hold(h History, now time.Time) {
+	s.read, s.schedule, s.zone, s.due = now, h.Schedule, h.Timezone, h.Due
 	s.known, s.history, s.places = true, h.Backups, h.Places
 }
 
 // plan takes when the next run is meant to be.
 func (s *state) plan(p scheduler.Plan) {
-	s.next, s.reason = p.At, string(p.Reason)
+	s.next, s.reason = s.asked(p)
 	s.away = ""
 	if p.Err == nil { // also when another host made the backup that failed here
 		s.failure, s.partial = "", false
@@ -110,9 +115,10 @@ func (a *Agent) Status() Status {
 	s, o := &a.state, &a.options
 	out := Status{
 		Version: StatusVersion, Instance: o.Instance, AgentVersion: o.Version, PID: s.pid, Since: s.since.UTC(),
-		State: s.name(), Storage: o.Storage, Schedule: o.Schedule.String(), Timezone: o.Timezone,
+		State: s.name(), Storage: o.Storage,
 		Runs: s.lastRuns(), Attempts: s.attempts, Successes: s.successes, LockWaits: s.lockWaits, Partials: s.partials, Failures: maps.Clone(s.failures),
 	}
+	out.Schedule, out.Timezone = s.timetable(o)
 	out.Places = s.statusPlaces(now)
 	out.Problem = s.problem(o, now)
 	out.Healthy = out.Problem == ""

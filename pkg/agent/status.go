@@ -17,6 +17,9 @@ const (
 	ReasonDue       = "due"       // the schedule says so
 	ReasonRetry     = "retry"     // the last run failed
 	ReasonRequested = "requested" // somebody asked for it
+
+	// ReasonAsk is none: a service is asked then whether a backup is due.
+	ReasonAsk = "ask"
 )
 
 // StatusVersion is the version of [Status] as JSON. It grows when a field
@@ -38,10 +41,10 @@ type Status struct {
 	Problem string `json:"problem"` // why it is not healthy; empty when it is
 
 	Storage  string     `json:"storage"`  // URL, or several with commas between
-	Schedule string     `json:"schedule"` // as configured
+	Schedule string     `json:"schedule"` // as configured, or where it comes from
 	Timezone string     `json:"timezone"`
 	Next     *time.Time `json:"next,omitempty"`   // when the next run is planned
-	Reason   string     `json:"reason,omitempty"` // of the next run: one of the Reason constants
+	Reason   string     `json:"reason,omitempty"` // of the next run, or that a service is asked then: one of the Reason constants
 
 	Newest  *Backup  `json:"newest,omitempty"`  // newest proved backup in the store
 	Places  []Place  `json:"places,omitempty"`  // of a storage that is several, each

@@ -13,6 +13,8 @@ const (
 	ReasonDue       Reason = "due"       // the schedule says so, or there is no backup yet
 	ReasonRetry     Reason = "retry"     // the last run failed
 	ReasonRequested Reason = "requested" // somebody asked for it
+	// ReasonAsk is none: whether a backup is due is to be asked.
+	ReasonAsk Reason = "ask"
 )
 
 const (
@@ -68,7 +70,7 @@ type Loop struct {
 // functions of the loop are called from this goroutine, and a run that goes on
 // is waited for.
 func (l *Loop) Run(ctx context.Context) error {
-	r := &runner{Loop: l, requests: l.Requests}
+	r := &runner{Loop: l, waiter: waiter{requests: l.Requests, tick: l.Tick, clock: l.Now, turned: l.Beat}, teller: teller{planned: l.Planned}}
 	for ctx.Err() == nil {
 		plan, known := r.plan(ctx)
 		if ctx.Err() != nil {
@@ -87,20 +89,13 @@ func (l *Loop) Run(ctx context.Context) error {
 // runner is a loop that runs.
 type runner struct {
 	*Loop
-	requests <-chan struct{} // nil once closed
-	newest   time.Time       // as it was read last; zero if it was not
-	made     time.Time       // when the last run began that went well
-	runs     retry           // of the backup
-	reads    retry           // of Newest
-	before   time.Time       // the newest before the run that failed
-	told     *Plan
-}
-
-func (r *runner) now() time.Time {
-	if r.Now != nil {
-		return r.Now().Round(0)
-	}
-	return time.Now().Round(0) // without the monotonic clock, which stands still in suspend
+	waiter
+	teller
+	newest time.Time // as it was read last; zero if it was not
+	made   time.Time // when the last run began that went well
+	runs   retry     // of the backup
+	reads  retry     // of Newest
+	before time.Time // the newest before the run that failed
 }
 
 // plan reads the newest backup and says what follows. It is not known when
@@ -155,72 +150,4 @@ func (r *runner) run(ctx context.Context, reason Reason) {
 		return
 	}
 	r.runs, r.made = retry{}, began
-}
-
-// wait sleeps until a time, or until the clock was put back; it says whether a
-// backup was requested meanwhile.
-func (r *runner) wait(ctx context.Context, at time.Time) (requested bool) {
-	tick := r.Tick
-	if tick <= 0 {
-		tick = defaultTick
-	}
-	timer := time.NewTimer(tick)
-	defer timer.Stop()
-	for last := r.now(); ; {
-		r.beat()
-		now := r.now()
-		if !now.Before(at) || now.Before(last) {
-			return false
-		}
-		last = now
-		timer.Reset(min(at.Sub(now), tick))
-		select {
-		case <-ctx.Done():
-			return false
-		case _, open := <-r.requests:
-			if open {
-				return ctx.Err() == nil
-			}
-			r.requests = nil
-		case <-timer.C:
-		}
-	}
-}
-
-// answer takes the requests that wait.
-func (r *runner) answer() {
-	for {
-		select {
-		case _, open := <-r.requests:
-			if !open {
-				r.requests = nil
-			}
-		default:
-			return
-		}
-	}
-}
-
-func (r *runner) beat() {
-	if r.Beat != nil {
-		r.Beat()
-	}
-}
-
-// tell passes on a plan that differs from the last one.
-func (r *runner) tell(p Plan) {
-	if r.told != nil && r.told.At.Equal(p.At) && r.told.Reason == p.Reason && text(r.told.Err) == text(p.Err) {
-		return
-	}
-	r.told = &p
-	if r.Planned != nil {
-		r.Planned(p)
-	}
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
