@@ -22,6 +22,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -48,7 +50,8 @@ type Options struct {
 	Version string // of the agent
 	DBType  string // pg or mysql
 
-	// Tries is how often a call is sent; 0 means 6. Wait is the first pause between
+	// Tries is how often a call is sent; 0 means 6. Until the service has answered once
+	// it is three times at most: a wrong address is likelier than a hiccup. Wait is the first pause between
 	// two, which doubles up to a minute; 0 means half a second.
 	Tries int
 	Wait  time.Duration
@@ -62,6 +65,7 @@ type Options struct {
 
 const (
 	defaultTries   = 6
+	firstTries     = 3
 	defaultWait    = 500 * time.Millisecond
 	longestWait    = time.Minute
 	longestAsked   = 5 * time.Minute
@@ -77,6 +81,11 @@ const (
 type Client struct {
 	options Options
 	calls   *retryablehttp.Client
+	first   *retryablehttp.Client // until the service has answered, and for questions that are asked again
+	met     atomic.Bool           // it has
+
+	mu      sync.Mutex
+	request string       // the id of a question that got no answer
 	bytes   *http.Client // of parts and downloads; tried again by who knows how
 }
 
@@ -109,13 +118,22 @@ func New(o Options) (*Client, error) {
 	transport.MaxIdleConnsPerHost = 8
 	transport.ResponseHeaderTimeout = o.Stall
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	plain := &http.Client{Transport: transport, Timeout: o.Timeout, CheckRedirect: noRedirect}
+	return &Client{
+		options: o, calls: retrying(plain, o.Tries, o.Wait), first: retrying(plain, min(o.Tries, firstTries), o.Wait),
+		bytes: &http.Client{Transport: transport, CheckRedirect: noRedirect},
+	}, nil
+}
+
+// retrying tries calls again.
+func retrying(plain *http.Client, tries int, wait time.Duration) *retryablehttp.Client {
 	calls := retryablehttp.NewClient()
-	calls.HTTPClient = &http.Client{Transport: transport, Timeout: o.Timeout, CheckRedirect: noRedirect}
+	calls.HTTPClient = plain
 	calls.Logger = nil // it would print addresses whole
-	calls.RetryMax, calls.RetryWaitMin, calls.RetryWaitMax = o.Tries-1, o.Wait, max(o.Wait, longestWait)
+	calls.RetryMax, calls.RetryWaitMin, calls.RetryWaitMax = tries-1, wait, max(wait, longestWait)
 	calls.Backoff = backoff
 	calls.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	return &Client{options: o, calls: calls, bytes: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+	return calls
 }
 
 // backoff is how long to wait after a try, from 0: twice as long each time, at random
@@ -128,7 +146,7 @@ func backoff(least, most time.Duration, try int, got *http.Response) time.Durati
 	return wait/2 + rand.N(wait/2+1)
 }
 
-// Close lets go of idle connections.
+// Close lets go of idle connections. The client can be used on.
 func (c *Client) Close() error {
 	c.bytes.CloseIdleConnections()
 	return nil
@@ -160,7 +178,7 @@ func (c *Client) call(ctx context.Context, what, method, path string, body, answ
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	got, err := c.calls.Do(r)
+	got, err := c.patience(path).Do(r)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -168,7 +186,16 @@ func (c *Client) call(ctx context.Context, what, method, path string, body, answ
 		return &storage.TemporaryError{Err: fmt.Errorf("%s %s: %w", what, c, stripped(err))}
 	}
 	defer got.Body.Close()
+	c.met.Store(true)
 	return c.understand(what, got, answer)
+}
+
+// patience is how often a call is tried.
+func (c *Client) patience(path string) *retryablehttp.Client {
+	if c.met.Load() && path != pathAsk {
+		return c.calls
+	}
+	return c.first
 }
 
 func (c *Client) understand(what string, got *http.Response, answer any) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/server"
 	"github.com/dbacked/dbacked/pkg/server/files"
 	"github.com/dbacked/dbacked/pkg/server/records"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 const (
@@ -35,6 +36,7 @@ type cluster struct {
 	dir      string
 	ahead    atomic.Int64
 	kills    atomic.Int32
+	done     chan struct{} // has one for each backup
 	mu       sync.Mutex
 	alive    []*replica
 	balancer *httptest.Server
@@ -88,7 +90,7 @@ func (r *replica) kill() {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	s := dbtest.Postgres(t)
-	c := &cluster{t: t, dir: filepath.Join(memory(t), "files"), dsn: fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?sslmode=disable", s.User, s.Port)}
+	c := &cluster{t: t, done: make(chan struct{}, projects*rounds), dir: filepath.Join(memory(t), "files"), dsn: fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?sslmode=disable", s.User, s.Port)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
 	c.balancer = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(c.any()) },
@@ -117,13 +119,15 @@ func (c *cluster) any() *url.URL {
 	return c.alive[rand.IntN(len(c.alive))].url
 }
 
-// storm kills one replica after another until ctx ends.
+// storm kills one replica after another until ctx ends, after some backups each.
 func (c *cluster) storm(ctx context.Context) {
 	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Duration(100+rand.IntN(400)) * time.Millisecond):
+		for range 10 + rand.IntN(10) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.done:
+			}
 		}
 		r, err := c.start()
 		if err != nil {
@@ -189,7 +193,7 @@ func TestReplicas(t *testing.T) {
 		}
 	}
 	t.Logf("%d backups, %d replicas killed", projects*rounds, c.kills.Load())
-	if c.kills.Load() < 5 {
+	if c.kills.Load() < 10 {
 		t.Error("hardly a replica was killed: this shows nothing")
 	}
 }
@@ -230,9 +234,13 @@ func (c *cluster) backup(key, agent string) error {
 	}
 	defer client.Close()
 	run, err := client.Ask(c.t.Context())
+	for temporary := (*storage.TemporaryError)(nil); errors.As(err, &temporary); {
+		run, err = client.Ask(c.t.Context()) // as an agent does, later
+	}
 	if err != nil {
 		return err
 	}
+	defer func() { c.done <- struct{}{} }()
 	s := client.Store(run)
 	err = s.Put(c.t.Context(), "shop/"+run.ID+"/0000", []byte(key))
 	if err == nil {

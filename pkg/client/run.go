@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/api"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // Run is a backup that the service gave to this agent.
@@ -37,7 +38,9 @@ var errEnded = errors.New("the run is over")
 const endLimit = 30 * time.Second
 
 // Ask asks for a backup that is due. ErrNotDue: there is nothing to do. Whoever gets
-// one calls End, and works within Context.
+// one calls End, and works within Context. The context here is for the question alone.
+// It is tried three times at most; whoever asks again after that, by the same client,
+// asks the same question.
 func (c *Client) Ask(ctx context.Context) (*Run, error) { return c.ask(ctx, false) }
 
 // AskNow asks for a backup also when none is due. ErrNotDue: another agent makes one,
@@ -46,24 +49,47 @@ func (c *Client) AskNow(ctx context.Context) (*Run, error) { return c.ask(ctx, t
 
 func (c *Client) ask(ctx context.Context, now bool) (*Run, error) {
 	var given api.GivenBackup
-	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType, RequestID: rand.Text(), Now: now}
-	if err := c.call(ctx, "ask for a backup of", http.MethodPost, "/projects/own/backups", ask, &given); err != nil {
+	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType, RequestID: c.question(), Now: now}
+	err := c.call(ctx, "ask for a backup of", http.MethodPost, pathAsk, ask, &given)
+	if temporary := (*storage.TemporaryError)(nil); err == nil || ctx.Err() == nil && !errors.As(err, &temporary) {
+		c.answered()
+	}
+	if err != nil {
 		return nil, err
 	}
 	r := &Run{ID: given.Backup.ID, ProjectID: given.Backup.ProjectID, client: c}
 	if r.ID == "" || r.ProjectID == "" {
 		return nil, fmt.Errorf("ask for a backup of %s: it gave one without an id", c)
 	}
-	r.ctx, r.end = context.WithCancelCause(ctx)
+	r.ctx, r.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	if lease := time.Duration(given.LeaseSeconds) * time.Second; lease > 0 {
 		r.beats.Go(func() { r.beat(lease) })
 	}
 	return r, nil
 }
 
-// Context ends when the one of Ask does, and with ErrLost as its cause when the
-// service gave the backup to another agent, or could not be told for a whole lease
-// that this one lives.
+const pathAsk = "/projects/own/backups"
+
+// question is the id of the question at hand: of the last one, as long as that got no
+// answer. What the service may have given is so given again.
+func (c *Client) question() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.request == "" {
+		c.request = rand.Text()
+	}
+	return c.request
+}
+
+func (c *Client) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.request = ""
+}
+
+// Context ends with ErrLost as its cause when the service gave the backup to another
+// agent, or could not be told for a whole lease that this one lives. It outlives the
+// context of Ask.
 func (r *Run) Context() context.Context { return r.ctx }
 
 // Report has each heartbeat say how far the backup is.
