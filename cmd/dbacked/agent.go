@@ -122,7 +122,7 @@ func (k *agentCommand) serve(ctx context.Context, a *app, log *zap.Logger, notif
 		announce()
 	}
 	log.Info("agent ready", zap.String("event", systemd.EventAgentReady), zap.String("version", version),
-		zap.String("schedule", c.Agent.Schedule), zap.String("storage", c.Places.String()))
+		zap.String("schedule", dueText(c)), zap.String("storage", c.Places.String()))
 	notifier.Ready() // after the log's line, so that whoever waited for it finds it there
 	told := make(chan struct{})
 	tell := context.AfterFunc(ctx, func() {
@@ -163,10 +163,6 @@ func (k *agentCommand) lockName() string {
 
 // newAgent wires an agent.
 func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Notifier) (*agent.Agent, error) {
-	schedule, err := scheduler.Parse(c.Agent.Schedule, c.Agent.Zone)
-	if err != nil {
-		return nil, configError(c, "DBACKED_SCHEDULE (from %s): %v", c.Source("DBACKED_SCHEDULE"), err)
-	}
 	if _, err := a.newSealing(c, openDatabase(c, log)); err != nil {
 		return nil, err
 	}
@@ -175,15 +171,33 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 	}
 	o := agent.Options{
 		Instance: c.Instance, Version: version, Storage: c.Places.String(),
-		Schedule: schedule, Timezone: zoneName(c.Agent.Zone, time.Now()), RandomDelay: c.Agent.RandomDelay,
-		Store: agentStore{c}, Backup: a.agentBackup(c, schedule, log), After: agentPrune(c, log), Held: is(locker.ErrHeld),
+		Store: agentStore{c}, Held: is(locker.ErrHeld),
 		StageLimit: stageLimit(c.Timeouts),
 		Notifier:   notifier, RunsFile: filepath.Join(c.StateDirectory, "runs.json"), Log: log,
 	}
 	if c.Agent.PingURL.IsSet() {
 		o.Ping = agent.HTTPPinger(c.Agent.PingURL.Reveal())
 	}
+	if c.Storage.IsService() {
+		p := &polling{app: a, config: c, log: log}
+		o.Service, o.Backup = &agent.Service{Every: c.Storage.Service.Poll, Ask: p.Ask}, p.Backup
+		return agent.New(o), nil
+	}
+	schedule, err := scheduler.Parse(c.Agent.Schedule, c.Agent.Zone)
+	if err != nil {
+		return nil, configError(c, "DBACKED_SCHEDULE (from %s): %v", c.Source("DBACKED_SCHEDULE"), err)
+	}
+	o.Schedule, o.Timezone, o.RandomDelay = schedule, zoneName(c.Agent.Zone, time.Now()), c.Agent.RandomDelay
+	o.Backup, o.After = a.agentBackup(c, schedule, log), agentPrune(c, log)
 	return agent.New(o), nil
+}
+
+// dueText is when backups are made, for the log.
+func dueText(c *config.Config) string {
+	if c.Storage.IsService() {
+		return "the service's, asked every " + c.Storage.Service.Poll.String()
+	}
+	return c.Agent.Schedule
 }
 
 // zoneName is a time zone as people know it.

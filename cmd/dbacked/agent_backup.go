@@ -28,7 +28,11 @@ func (s agentStore) History(ctx context.Context, n int) (agent.History, error) {
 	defer release() // this is the last that an agent does before it waits
 	if len(s.config.Places) == 1 {
 		backups, err := s.recent(ctx, s.config, n)
-		return agent.History{Backups: backups}, err
+		h := agent.History{Backups: backups}
+		if err == nil && s.config.Storage.IsService() {
+			err = s.plan(ctx, &h)
+		}
+		return h, err
 	}
 	h := agent.History{Places: s.places(ctx, n)}
 	var failed error
@@ -178,9 +182,7 @@ func (a *app) agentBackup(whole *config.Config, schedule *scheduler.Schedule, lo
 			}
 			return agent.Backup{}, sandboxed(c, err)
 		}
-		if err := catalog.WriteLast(c.StateDirectory, m.ID); err != nil {
-			log.Warn("the id of this backup could not be remembered", zap.Error(err))
-		}
+		remember(c, m, log)
 		made := summary(m)
 		if len(whole.Places) > 1 {
 			made.Places = provedIn(c, err)

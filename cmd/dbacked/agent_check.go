@@ -38,6 +38,9 @@ func inspect(ctx context.Context, c *config.Config) ([]dumper.Finding, error) {
 		return nil, err
 	}
 	all = append(all, findings...)
+	if c.Storage.IsService() {
+		return append(append(all, checkAPI(ctx, c)...), checkSigner(c)), nil
+	}
 	all = append(all, checkKeys(c))
 	all = append(all, checkPlaces(ctx, c)...)
 	all = append(all, checkLock(ctx, c)...)

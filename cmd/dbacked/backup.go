@@ -79,15 +79,10 @@ func (b *backupCommand) here(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	run, closeStore, err := a.newBackup(c, a.logger())
-	if err != nil {
-		return err
-	}
-	defer closeStore()
-	start := time.Now()
+	start, progress := time.Now(), new(pipeline.Progress)
 	var m *catalog.Manifest
-	err = a.follow(ctx, run.Progress, func() (err error) {
-		m, err = run.Run(ctx)
+	err = a.follow(ctx, progress, func() (err error) {
+		m, err = a.makeBackup(ctx, c, progress, a.logger())
 		return err
 	})
 	partial, _ := errors.AsType[*pipeline.PartialError](err)
@@ -107,6 +102,20 @@ func (b *backupCommand) here(ctx context.Context, a *app) error {
 		return failed
 	}
 	return err
+}
+
+// makeBackup makes a backup at once.
+func (a *app) makeBackup(ctx context.Context, c *config.Config, progress *pipeline.Progress, log *zap.Logger) (*catalog.Manifest, error) {
+	if c.Storage.IsService() {
+		return a.backupNow(ctx, c, progress, log)
+	}
+	run, closeStore, err := a.newBackup(c, log)
+	if err != nil {
+		return nil, err
+	}
+	defer closeStore()
+	run.Progress = progress
+	return run.Run(ctx)
 }
 
 // print prints a backup, and of several places in which it is.
@@ -153,18 +162,36 @@ func (b *backupCommand) printID(ctx context.Context, a *app, id string, places [
 	return b.print(a, e.Manifest, places)
 }
 
-// newBackup wires the stages of a backup. The function lets go of the store.
-func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, func(), error) {
+// newRun wires the stages of a backup, but for what has to do with where it goes.
+func (a *app) newRun(c *config.Config, log *zap.Logger) (*pipeline.Backup, error) {
 	db := openDatabase(c, log)
 	sealing, err := a.newSealing(c, db)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	signer, err := catalog.LoadOrCreateSigner(c.StateDirectory)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	agentID, err := agentID(c)
+	if err != nil {
+		return nil, err
+	}
+	run := &pipeline.Backup{
+		Instance: c.Instance, Signer: signer, Describe: describe(db), Streams: streams(db, log),
+		Recipients: sealing.recipients, Format: sealing.format, Compression: sealing.compression, StallTimeout: c.Timeouts.Stall,
+		AgentID: agentID, AgentVersion: version, Progress: new(pipeline.Progress), Log: log,
+	}
+	run.UploadRate, run.UploadBudget = c.Storage.Upload.Rate, c.Storage.Upload.Memory
+	if sealing.format == encryptor.Legacy {
+		run.Streams = run.Streams[1:] // the former agent knows one file, the dump
+	}
+	return run, nil
+}
+
+// newBackup wires a backup into storages of one's own. The function lets go of them.
+func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, func(), error) {
+	run, err := a.newRun(c, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -173,18 +200,9 @@ func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, fu
 		return nil, nil, inFirst(c, err)
 	}
 	lock, lease := lock(c, store, log)
-	run := &pipeline.Backup{
-		Store: store, Locker: lock, Instance: c.Instance, Signer: signer,
-		Describe: describe(db), Streams: streams(db, log),
-		Recipients: sealing.recipients, Format: sealing.format, Compression: sealing.compression, StallTimeout: c.Timeouts.Stall,
-		AgentID: agentID, AgentVersion: version, Progress: new(pipeline.Progress), Log: log,
-	}
-	run.UploadRate, run.UploadBudget = c.Storage.Upload.Rate, c.Storage.Upload.Memory
+	run.Store, run.Locker = store, lock
 	left := leftovers(c, store, lease, log)
 	run.Lease, run.OrphanAge = left.Lease, left.OrphanAge
-	if sealing.format == encryptor.Legacy {
-		run.Streams = run.Streams[1:] // the former agent knows one file, the dump
-	}
 	closeOthers := func() {}
 	if several(c) {
 		run.Store, closeOthers = spread(c, store)
@@ -214,8 +232,10 @@ func (a *app) newSealing(c *config.Config, db database) (s sealing, err error) {
 	if err := db.CheckOptions(); err != nil {
 		return s, configError(c, "%v", err)
 	}
-	if s.recipients, err = recipients(c); err != nil {
-		return s, err
+	if c.Keys.PublicKeys != "" { // else the project of a service has one
+		if s.recipients, err = recipients(c); err != nil {
+			return s, err
+		}
 	}
 	if s.compression, err = compress.ParseSpec(c.Compression); err != nil {
 		return s, configError(c, "DBACKED_COMPRESSION: %v", err)
@@ -223,7 +243,7 @@ func (a *app) newSealing(c *config.Config, db database) (s sealing, err error) {
 	if c.Format != config.FormatLegacy {
 		return s, nil
 	}
-	if len(s.recipients) != 1 {
+	if c.Keys.PublicKeys != "" && len(s.recipients) != 1 {
 		return s, configError(c, "the legacy format takes exactly one public key, and %d are given", len(s.recipients))
 	}
 	s.format, s.compression = encryptor.Legacy, compress.Spec{Algorithm: compress.Gzip}

@@ -81,7 +81,7 @@ func (k *checkCommand) print(a *app, f dumper.Finding) {
 func checkKeys(c *config.Config) dumper.Finding {
 	keys, err := recipients(c)
 	if err != nil {
-		return finding("public key", "", "dbacked keygen makes a pair", err)
+		return finding(subjectKey, "", "dbacked keygen makes a pair", err)
 	}
 	message := fmt.Sprintf("RSA, %d bits, ", keys[0].N.BitLen())
 	for i, key := range keys {
@@ -90,7 +90,7 @@ func checkKeys(c *config.Config) dumper.Finding {
 		}
 		message += encryptor.Fingerprint(key)
 	}
-	return dumper.Finding{Level: dumper.OK, Subject: "public key", Message: message}
+	return dumper.Finding{Level: dumper.OK, Subject: subjectKey, Message: message}
 }
 
 func checkSigner(c *config.Config) dumper.Finding {

@@ -58,6 +58,7 @@ func exitStatus(err error) int {
 		{as[*usageError], exitUsage},
 		{as[*config.Error], exitConfig},
 		{as[*refusedError], exitRefused},
+		{as[*keyChangedError], exitRefused},
 		{is(catalog.ErrStopped), exitRefused},
 		{is(catalog.ErrNeedsForce), exitRefused},
 		{is(locker.ErrHeld), exitAgain},

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/locker"
@@ -22,6 +23,8 @@ func hint(err error) string {
 		return "this user lacks the rights: sudo dbacked …"
 	case errors.Is(err, catalog.ErrUnproved):
 		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); dbacked restore --accept-unproved-origin goes on without"
+	case errors.Is(err, storage.ErrForbidden) && as[*api.Problem](err):
+		return "a key of the kind agent can only add: dbacked-server key create PROJECT --kind restore makes one that reads, for DBACKED_APIKEY where you restore"
 	case errors.Is(err, storage.ErrForbidden):
 		return "where this host may only write, restore, verify and prune elsewhere, each under its own credential; s3.md in the documentation says which right each command needs"
 	case errors.Is(err, locker.ErrHeld):

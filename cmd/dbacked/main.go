@@ -28,6 +28,7 @@ type commands struct {
 	Verify  verifyCommand  `cmd:"" help:"Read a backup back and compare it with its manifest."`
 	Remove  removeCommand  `cmd:"" help:"Remove a backup."`
 	Prune   pruneCommand   `cmd:"" help:"Remove the backups that no rule keeps."`
+	Trust   trustCommand   `cmd:"" help:"Accept that the service names another public key."`
 	Check   checkCommand   `cmd:"" help:"Look for what would make a backup fail."`
 	Status  statusCommand  `cmd:"" help:"Show how the instances on this machine are."`
 	Keygen  keygenCommand  `cmd:"" help:"Make the key pair that backups are encrypted with."`

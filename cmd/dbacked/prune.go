@@ -40,6 +40,9 @@ func (p *pruneCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := ownStorage(c, "prune", "removes by the rules of its project: dbacked-server project set"); err != nil {
+		return err
+	}
 	from, err := c.From(p.From)
 	if err != nil {
 		return err

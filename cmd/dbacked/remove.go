@@ -31,6 +31,9 @@ func (r *removeCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := ownStorage(c, "remove", "lets nobody remove any by a key: dbacked-server backup delete"); err != nil {
+		return err
+	}
 	from, err := c.From(r.From)
 	if err != nil {
 		return err

@@ -44,6 +44,8 @@ func openStore(c *config.Config) (depot, error) {
 		return openBucket(c)
 	case config.SchemeRclone:
 		return openRemote(c)
+	case config.SchemeService:
+		return openService(c)
 	}
 	return localdir.Open(c.Storage.Path)
 }

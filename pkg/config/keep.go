@@ -34,7 +34,7 @@ func (l *loader) resolveRetention() {
 	_, alone := l.layers.get(varKeepMinimum)
 	switch {
 	case r.HasRule() || len(l.problems) > before:
-	case l.needs(NeedRetention):
+	case l.needs(NeedRetention) && !l.config.Storage.IsService():
 		l.problem("nothing says which backups to keep, so nothing is removed: set one or several of %s, %s, %s, %s, %s and %s, for example %s=7",
 			varKeepLast, varKeepDaily, varKeepWeekly, varKeepMonthly, varKeepYearly, varKeepFor, varKeepDaily)
 		l.missing = true

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dbacked/dbacked/pkg/api"
+	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/dumper"
+	"github.com/dbacked/dbacked/pkg/encryptor"
+)
+
+const (
+	subjectAPI = "service"
+	subjectKey = "public key"
+)
+
+// checkAPI asks the service for the project of the key, and looks at the public key
+// that a backup would be encrypted for.
+func checkAPI(ctx context.Context, c *config.Config) []dumper.Finding {
+	conn, err := newClient(c, "")
+	if err != nil {
+		return []dumper.Finding{finding(subjectAPI, "", "see DBACKED_API_URL and DBACKED_APIKEY", err)}
+	}
+	defer func() { _ = conn.Close() }()
+	project, err := conn.Project(ctx)
+	if err != nil {
+		return []dumper.Finding{finding(subjectAPI, "", "see DBACKED_API_URL and DBACKED_APIKEY", err)}
+	}
+	return append(append([]dumper.Finding{{Level: dumper.OK, Subject: subjectAPI, Message: describeProject(c, project)}}, checkCapabilities(project)...), checkProjectKey(c, project))
+}
+
+func describeProject(c *config.Config, p api.Project) string {
+	text := fmt.Sprintf("%s knows the key, of the project %s", c.Storage, printable(cmp.Or(p.Name, p.ID)))
+	if p.Schedule != "" {
+		text += fmt.Sprintf(", which is backed up by %q, %s", printable(p.Schedule), printable(p.Timezone))
+	}
+	if p.NextDue != nil {
+		text += ", next at " + p.NextDue.Local().Format(time.DateTime)
+	}
+	return text
+}
+
+// checkCapabilities says what a service lacks that backups would be better for.
+func checkCapabilities(p api.Project) []dumper.Finding {
+	if p.Has(api.CapabilityFiles) && p.Has(api.CapabilityManifests) {
+		return nil
+	}
+	return []dumper.Finding{{
+		Level: dumper.Warn, Subject: subjectAPI,
+		Message: "it keeps one file a backup and no manifest: roles are not backed up, and nothing there proves who made a backup",
+		Fix:     "dbacked-server keeps both",
+	}}
+}
+
+// checkProjectKey is what sealFor would say, without remembering anything.
+func checkProjectKey(c *config.Config, p api.Project) dumper.Finding {
+	if c.Keys.PublicKeys != "" {
+		own, err := recipients(c)
+		if err == nil && p.PublicKey != "" && !holds(own, p.PublicKey) {
+			return dumper.Finding{
+				Level: dumper.Warn, Subject: subjectKey, Message: "the project of the service has another key, " + keyName(p.PublicKey) + ", than DBACKED_PUBLIC_KEY, which is used",
+				Fix: "give the project this key: dbacked-server project set NAME --public-key FILE",
+			}
+		}
+		return checkKeys(c)
+	}
+	if p.PublicKey == "" {
+		return dumper.Finding{Level: dumper.Fail, Subject: subjectKey, Message: "none here, and none in the project of the service", Fix: "set DBACKED_PUBLIC_KEY, or give the project a key; dbacked keygen makes a pair"}
+	}
+	if _, err := encryptor.ParsePublicKeys([]byte(p.PublicKey)); err != nil {
+		return finding(subjectKey, "", "give the project another one", err)
+	}
+	pinned, err := catalog.PinnedKey(c.StateDirectory)
+	if err == nil && pinned != "" && keyName(pinned) != keyName(p.PublicKey) {
+		err = &keyChangedError{instance: c.Instance, pinned: keyName(pinned), named: keyName(p.PublicKey)}
+	}
+	return finding(subjectKey, "the project's: "+keyName(p.PublicKey), "", err)
+}
