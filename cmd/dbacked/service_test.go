@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -32,6 +33,7 @@ var buildServer = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	shared.Cleanup(func() { _ = os.RemoveAll(dir) })
 	program := filepath.Join(dir, "dbacked-server")
 	out, err := exec.Command("go", "build", "-o", program, "../dbacked-server").CombinedOutput()
 	if err != nil {
@@ -229,4 +231,67 @@ func TestServiceWrong(t *testing.T) {
 	nobody := l.Addr().String()
 	b.must(l.Close())
 	b.with("DBACKED_API_URL", "http://"+nobody).run("list", "shop").ends(exitFailure, nobody, "connection refused")
+}
+
+// TestServiceStops: an agent that is stopped in mid-backup says so, and leaves nothing;
+// the next one gets the backup at once.
+func TestServiceStops(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, postgres)
+	b.small(3000)
+	s := newService(b)
+	b.fifo("here")
+	b.fifo("go")
+	b.wrap(postgres.dump, stages["half through a dump"])
+	r, _ := b.agentOf(newManager(t))
+	tool := watch(t, atoi(t, r.reached(b.path("here"))))
+	b.run("backup", "shop", "--here").ends(exitAgain, "another agent of the project makes one")
+	b.must(r.cmd.Process.Signal(syscall.SIGTERM))
+	r.wait().ok(`"event":"backup-cancelled"`)
+	tool.ends(t)
+	if out := s.admin("backup", "list", "shop", "--json"); !bytes.Contains(out, []byte("the agent was stopped")) {
+		t.Errorf("the service says %s", out)
+	}
+	b.unwrap(postgres.dump)
+	b.backup()
+}
+
+// TestServiceSecrets: neither a key nor a signed address is in what is said, also when
+// a download fails.
+func TestServiceSecrets(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, postgres)
+	b.small(1000)
+	s := newService(b)
+	b.backup()
+	r := s.restorer()
+	dump := s.largest()
+	b.must(os.Truncate(dump, 100))
+	cut := r.run("verify", "shop").ends(exitDamaged, "not what was stored")
+	b.must(os.Remove(dump))
+	gone := r.run("verify", "shop").ends(exitDamaged)
+	for _, res := range []*result{cut, gone} {
+		for _, secret := range []string{s.Key, r.environ["DBACKED_APIKEY"], "signature", "expires", "/files/"} {
+			if strings.Contains(res.out+res.err, secret) {
+				t.Errorf("%q is in the output: %s", secret, res)
+			}
+		}
+	}
+}
+
+// largest is the largest file that the service stores: a dump.
+func (s *service) largest() (path string) {
+	s.b.t.Helper()
+	var size int64
+	s.b.must(filepath.WalkDir(s.b.path("service/files"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Size() > size {
+			path, size = p, info.Size()
+		}
+		return err
+	}))
+	return path
 }

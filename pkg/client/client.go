@@ -235,7 +235,7 @@ func meaning(status int, text []byte) error {
 		return also(ErrKey)
 	case status == http.StatusForbidden:
 		return also(storage.ErrForbidden)
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound, status == http.StatusGone:
 		return also(storage.ErrNotFound)
 	case status >= 500 || status == http.StatusTooManyRequests:
 		return &storage.TemporaryError{Err: p}

@@ -93,6 +93,11 @@ func (f *Folder) get(w http.ResponseWriter, r *http.Request, ref Ref) {
 		refuse(w, http.StatusInternalServerError, "the server could not read the file: its log says why")
 		return
 	}
+	if err := f.whole(ref, m); err != nil { // said before anything is sent, or it would look like a bad line
+		f.options.Log.Error("a file is damaged", zap.Stringer("file", ref), zap.Error(err))
+		refuse(w, http.StatusGone, "a part of the file is missing on the server, or is not what was stored: its log says which")
+		return
+	}
 	s := f.stream(ref, m)
 	defer func() { _ = s.Close() }() // it was only read
 	h := w.Header()

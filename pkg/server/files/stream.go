@@ -27,6 +27,20 @@ func (f *Folder) stream(r Ref, m manifest) *stream {
 	return s
 }
 
+// whole says whether each part is there, and as large as it was.
+func (f *Folder) whole(r Ref, m manifest) error {
+	for i, p := range m.Parts {
+		info, err := f.root.Stat(partPath(r, i+1, p.MD5))
+		if err != nil {
+			return err
+		}
+		if info.Size() != p.Size {
+			return fmt.Errorf("part %d has %d bytes instead of %d", i+1, info.Size(), p.Size)
+		}
+	}
+	return nil
+}
+
 // Read opens a part when its turn comes.
 func (s *stream) Read(p []byte) (int, error) {
 	if s.at >= s.m.Size {
