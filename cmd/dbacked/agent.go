@@ -171,7 +171,7 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 	}
 	o := agent.Options{
 		Instance: c.Instance, Version: version, Storage: c.Places.String(),
-		Store: agentStore{c}, Held: is(locker.ErrHeld),
+		Store: agentStore{config: c}, Held: is(locker.ErrHeld),
 		StageLimit: stageLimit(c.Timeouts),
 		Notifier:   notifier, RunsFile: filepath.Join(c.StateDirectory, "runs.json"), Log: log,
 	}
@@ -180,6 +180,7 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 	}
 	if c.Storage.IsService() {
 		p := &polling{app: a, config: c, log: log}
+		o.Store = agentStore{config: c, manifests: new(manifests)}
 		o.Service, o.Backup = &agent.Service{Every: c.Storage.Service.Poll, Ask: p.Ask}, p.Backup
 		return agent.New(o), nil
 	}

@@ -17,11 +17,15 @@ import (
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/pipeline"
 	"github.com/dbacked/dbacked/pkg/scheduler"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // agentStore reads the backups of an instance. The store is opened each time,
 // since it may be away when the agent starts, and another one later.
-type agentStore struct{ config *config.Config }
+type agentStore struct {
+	config    *config.Config
+	manifests *manifests // of a service
+}
 
 // History returns the newest proved backups, and of several places what each holds.
 func (s agentStore) History(ctx context.Context, n int) (agent.History, error) {
@@ -101,12 +105,16 @@ func (s agentStore) recent(ctx context.Context, c *config.Config, n int) ([]agen
 	if err != nil {
 		return nil, err
 	}
-	manifests, err := catalog.Recent(ctx, store, c.Instance, t, n)
+	var from storage.Store = store
+	if s.manifests != nil {
+		from = s.manifests.over(store)
+	}
+	recent, err := catalog.Recent(ctx, from, c.Instance, t, n)
 	if err != nil {
 		return nil, err
 	}
-	backups := make([]agent.Backup, 0, len(manifests))
-	for _, m := range manifests {
+	backups := make([]agent.Backup, 0, len(recent))
+	for _, m := range recent {
 		backups = append(backups, summary(m))
 	}
 	return backups, nil
@@ -167,7 +175,7 @@ func (a *app) agentBackup(whole *config.Config, schedule *scheduler.Schedule, lo
 		defer release() // until the next run, which may be a day away
 		c := whole
 		if reason != agent.ReasonRequested {
-			c = agentStore{whole}.needing(ctx, schedule, time.Now())
+			c = agentStore{config: whole}.needing(ctx, schedule, time.Now())
 		}
 		run, closeStore, err := a.newBackup(c, log)
 		if err != nil {
