@@ -1,7 +1,6 @@
 package dumper
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/dbacked/dbacked/pkg/process"
 )
 
 const (
@@ -17,14 +18,12 @@ const (
 	copySize   = 128 << 10         // read or written at a time: a block of zstd, and it stays in a core's own cache
 	lowPipe    = 64 << 10          // a read of less found the pipe nearly empty,
 	pipeNap    = time.Millisecond  // which fills while its reader does not ask: fewer, larger reads
+	stderrTail = 4 << 10           // bytes of a tool's standard error that are kept
 	killGrace  = 5 * time.Second   // between SIGTERM and SIGKILL, where no limit is set
 	secretFile = "/proc/self/fd/3" // where a tool finds its secret
 )
 
-// tool is one run of a database's own program.
-//
-// The program gets a group of its own, so that a Ctrl-C meant for dbacked does
-// not race with the clean end that dbacked gives it, and dies with this process.
+// tool is one run of a database's own program. It dies with this process.
 type tool struct {
 	path string
 	args []string
@@ -79,18 +78,16 @@ func (t *tool) output(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { p.end(); r.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { r.SetReadDeadline(time.Unix(1, 0)); p.End() })
 	defer stop()
 
 	err = t.drain(ctx, w, r)
 	switch {
 	case ctx.Err() != nil:
-		p.end()
-		_ = p.wait() // the first cause is known
+		p.End()
 		return context.Cause(ctx)
 	case err != nil:
-		p.end()
-		_ = p.wait() // the first cause is known
+		p.End()
 		return err
 	}
 	return t.finish(ctx, p)
@@ -141,29 +138,26 @@ func (t *tool) input(ctx context.Context, r io.Reader, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { p.kill(); feed.SetWriteDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { feed.SetWriteDeadline(time.Unix(1, 0)); p.Kill() })
 	defer stop()
 
 	err = t.fill(ctx, feed, r)
 	switch {
 	case ctx.Err() != nil:
-		p.kill()
-		_ = p.wait() // the first cause is known
+		p.Kill()
 		return context.Cause(ctx)
 	case errors.Is(err, syscall.EPIPE):
 		// The tool went away before its input ended: its exit says why.
-		if werr := p.wait(); werr != nil {
+		if werr := t.wait(p); werr != nil {
 			return werr
 		}
 		return &ExitError{Tool: t.name(), Stderr: "it ended before it had read all of its input"}
 	case err != nil:
-		p.kill()
-		_ = p.wait() // the first cause is known
+		p.Kill()
 		return err
 	}
 	if err := feed.Close(); err != nil {
-		p.kill()
-		_ = p.wait() // the first cause is known
+		p.Kill()
 		return fmt.Errorf("closing the input of %s: %w", t.name(), err)
 	}
 	return t.finish(ctx, p)
@@ -215,7 +209,7 @@ func (t *tool) feed(ctx context.Context, feed *os.File, p []byte) error {
 
 // finish waits for a tool that has all of its input, or has closed its output.
 // One that ended well before it was told to stop has ended well.
-func (t *tool) finish(ctx context.Context, p *process) error {
+func (t *tool) finish(ctx context.Context, p *process.Process) error {
 	var tick <-chan time.Time
 	if t.stall > 0 {
 		ticker := time.NewTicker(t.stall)
@@ -224,16 +218,15 @@ func (t *tool) finish(ctx context.Context, p *process) error {
 	}
 	for {
 		select {
-		case <-p.done:
-			err := p.wait()
+		case <-p.Done():
+			err := t.wait(p)
 			if err != nil && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return err
 		case <-tick:
 			if err := t.stalled(ctx); err != nil {
-				p.kill()
-				_ = p.wait() // the first cause is known
+				p.Kill()
 				return err
 			}
 		}
@@ -249,22 +242,9 @@ func (t *tool) stalled(ctx context.Context) error {
 
 // capture runs the tool and returns what it writes, up to limit bytes.
 func (t *tool) capture(ctx context.Context, limit int) ([]byte, error) {
-	b := &bounded{limit: limit}
-	if err := t.output(ctx, b); err != nil {
+	out := &process.Output{Limit: limit}
+	if err := t.output(ctx, out); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
-}
-
-// bounded is a buffer that refuses to grow past its limit.
-type bounded struct {
-	bytes.Buffer
-	limit int
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
-		return 0, fmt.Errorf("more than %d bytes of output", b.limit)
-	}
-	return b.Buffer.Write(p)
+	return out.Bytes()
 }

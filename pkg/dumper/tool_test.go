@@ -257,33 +257,3 @@ func TestToolDiesWithItsParent(t *testing.T) {
 		t.Errorf("the tool lives on: %v", err)
 	}
 }
-
-// TestToolChildrenEnd does the same for what a tool starts, when a run is stopped.
-func TestToolChildrenEnd(t *testing.T) {
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(deadline(t))
-	ended := make(chan error, 1)
-	go func() {
-		ended <- shell("(exec 5>"+fifo+"; echo up >&5; exec sleep 600) & wait").output(ctx, io.Discard)
-	}()
-	r, err := os.Open(fifo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	up := make([]byte, 3)
-	if _, err := io.ReadFull(r, up); err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	r.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := r.Read(up); err != io.EOF {
-		t.Errorf("the child lives on: %v", err)
-	}
-}
