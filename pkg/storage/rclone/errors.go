@@ -6,18 +6,9 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/dbacked/dbacked/pkg/process"
 	"github.com/dbacked/dbacked/pkg/storage"
 )
-
-// exitError is how a run of rclone ended.
-type exitError struct {
-	code int
-	text string // what it printed
-}
-
-func (e *exitError) Error() string {
-	return fmt.Sprintf("rclone ended with status %d: %s", e.code, e.text)
-}
 
 // stallError says that rclone was ended since nothing moved.
 type stallError struct {
@@ -59,26 +50,30 @@ func (s *Store) failed(what, name string, err error) error {
 		}
 		return &storage.TemporaryError{Err: err}
 	}
-	exit, ok := errors.AsType[*exitError](err)
+	exit, ok := errors.AsType[*process.ExitError](err)
 	if !ok {
 		return err // its context's, or what kept it from starting
 	}
-	clean := fmt.Errorf("rclone: %s (status %d)", s.clean(exit.text), exit.code)
-	if exit.text == "" {
-		clean = fmt.Errorf("rclone ended with status %d and no word", exit.code)
+	said := exit.Stderr
+	if exit.Signal != 0 {
+		said = "signal: " + exit.Signal.String()
+	}
+	clean := fmt.Errorf("rclone: %s (status %d)", s.clean(said), exit.Code)
+	if said == "" {
+		clean = fmt.Errorf("rclone ended with status %d and no word", exit.Code)
 	}
 	switch {
-	case exit.code == exitNoFolder || exit.code == exitNoFile:
+	case exit.Code == exitNoFolder || exit.Code == exitNoFile:
 		return fmt.Errorf("%s: %w (%v)", what, storage.ErrNotFound, clean)
-	case saysUsage.MatchString(exit.text):
+	case saysUsage.MatchString(said):
 		return fmt.Errorf("%s: %w; %s", what, clean, hintTooOld)
-	case saysNoRemote.MatchString(exit.text):
+	case saysNoRemote.MatchString(said):
 		return fmt.Errorf("%s: %w; %s", what, clean, hintNoRemote)
-	case saysPassword.MatchString(exit.text):
+	case saysPassword.MatchString(said):
 		return fmt.Errorf("%s: %w; %s", what, clean, hintPassword)
-	case saysForbidden.MatchString(exit.text):
+	case saysForbidden.MatchString(said):
 		return fmt.Errorf("%s: %w: %v; %s", what, storage.ErrForbidden, clean, hintNotAllowed)
-	case exit.code == exitTemporary || saysTemporary.MatchString(exit.text):
+	case exit.Code == exitTemporary || saysTemporary.MatchString(said):
 		return &storage.TemporaryError{Err: fmt.Errorf("%s: %w; %s", what, clean, hintUnreachable)}
 	}
 	return fmt.Errorf("%s: %w", what, clean)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/dbacked/dbacked/pkg/process"
 	"github.com/dbacked/dbacked/pkg/storage"
 )
 
@@ -40,7 +41,7 @@ type reader struct {
 	entry entry // what it was when it was opened
 	at    int64
 
-	run  *process // nil until there is one, and after it broke off
+	run  *process.Process // nil until there is one, and after it broke off
 	pipe *os.File
 	stop func() bool
 	err  error // why nothing more can be read
@@ -126,7 +127,7 @@ func (r *reader) broke(ctx context.Context, err error) error {
 		return r.store.failed("read", r.name, &stallError{limit: r.store.options.Stall})
 	}
 	run := r.run
-	err = run.wait(ctx, r.store.options.Stall)
+	err = wait(ctx, run, r.store.options.Stall)
 	r.end()
 	if err == nil {
 		return &storage.TemporaryError{Err: fmt.Errorf("read %s: it ended at byte %d of %d", r.store.address(r.name), r.at, r.entry.Size)}
@@ -139,7 +140,7 @@ func (r *reader) end() {
 		return
 	}
 	r.stop()
-	r.run.kill()
+	r.run.Kill()
 	_ = r.pipe.Close()
 	r.run = nil
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dbacked/dbacked/pkg/process"
 	"github.com/dbacked/dbacked/pkg/storage"
 )
 
@@ -45,7 +46,7 @@ type writer struct {
 	life    context.Context
 	endLife context.CancelCauseFunc
 
-	run  *process
+	run  *process.Process
 	pipe *os.File
 }
 
@@ -211,7 +212,7 @@ func (w *writer) push(ctx context.Context, p []byte) error {
 				return w.failed(&stallError{limit: w.store.options.Stall})
 			}
 		case errors.Is(err, syscall.EPIPE):
-			if err := w.run.wait(ctx, w.store.options.Stall); err != nil {
+			if err := wait(ctx, w.run, w.store.options.Stall); err != nil {
 				return w.failed(err)
 			}
 			return fmt.Errorf("write %s: rclone ended before it had read all", w.store.address(w.name))
@@ -228,7 +229,7 @@ func (w *writer) close(ctx context.Context) error {
 		return fmt.Errorf("write %s: %w", w.store.address(w.name), err)
 	}
 	// As long as the caller bears: a remote may join what it has at the end.
-	if err := w.run.wait(ctx, 0); err != nil {
+	if err := wait(ctx, w.run, 0); err != nil {
 		return w.failed(err)
 	}
 	return nil
@@ -241,7 +242,7 @@ func (w *writer) stop() {
 	if w.run == nil {
 		return
 	}
-	w.run.end()
+	w.run.End()
 	_ = w.pipe.Close() // not before: rclone would take that for the file's end
 	w.run = nil
 }
