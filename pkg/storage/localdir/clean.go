@@ -6,29 +6,9 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
+
+	"github.com/dbacked/dbacked/pkg/storage"
 )
-
-// Hidden files are called ".NAME.tmp-RANDOM", RANDOM being rand.Text.
-const (
-	tempMark  = ".tmp-"
-	randomLen = 26
-)
-
-func tempName(base, random string) string { return "." + base + tempMark + random }
-
-// unfinished tells a hidden file that a Writer made, and of which object.
-func unfinished(file string) (name string, ok bool) {
-	dir, base := path.Split(file)
-	i := strings.LastIndex(base, tempMark)
-	if i < 2 || base[0] != '.' || len(base)-i-len(tempMark) != randomLen {
-		return "", false
-	}
-	if strings.Trim(base[i+len(tempMark):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
-		return "", false
-	}
-	return dir + base[1:i], true
-}
 
 // RemoveUnfinished removes what runs that were killed left of objects whose
 // names begin with prefix, empty folders too, and returns the names of those
@@ -37,7 +17,7 @@ func unfinished(file string) (name string, ok bool) {
 func (s *Store) RemoveUnfinished(ctx context.Context, prefix string) ([]string, error) {
 	files := make(map[string]string) // hidden file to object
 	err := s.walk(ctx, prefix, func(_ *os.File, file string) error {
-		if name, ok := unfinished(file); ok && strings.HasPrefix(name, prefix) {
+		if name, ok := storage.HiddenObject(file, prefix); ok {
 			files[file] = name
 		}
 		return nil

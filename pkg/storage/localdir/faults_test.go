@@ -36,7 +36,7 @@ func says(t *testing.T, err error, errno syscall.Errno, words ...string) {
 			t.Errorf("%q does not say %q", err, word)
 		}
 	}
-	if strings.Contains(err.Error(), tempMark) {
+	if strings.Contains(err.Error(), ".tmp-") {
 		t.Errorf("%q names a hidden file", err)
 	}
 }

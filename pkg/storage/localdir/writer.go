@@ -2,7 +2,6 @@ package localdir
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,7 +22,7 @@ func (s *Store) Create(ctx context.Context, name string) (storage.Writer, error)
 	if _, err := s.root.Lstat(name); err == nil {
 		return nil, fmt.Errorf("create %s: %w", s.file(name), storage.ErrExists)
 	}
-	temp := tempName(path.Base(name), rand.Text())
+	temp := path.Base(storage.HiddenName(name))
 	file, folder, err := s.hidden(name, temp)
 	if err != nil {
 		return nil, s.explain("create", name, err)

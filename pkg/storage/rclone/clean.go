@@ -2,24 +2,11 @@ package rclone
 
 import (
 	"context"
-	"path"
 	"slices"
-	"strings"
 	"time"
-)
 
-// unfinished tells a hidden file that a Writer made, and of which object.
-func unfinished(file string) (name string, ok bool) {
-	folder, base := path.Split(file)
-	i := strings.LastIndex(base, tempMark)
-	if i < 2 || base[0] != '.' || len(base)-i-len(tempMark) != randomLen {
-		return "", false
-	}
-	if strings.Trim(base[i+len(tempMark):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
-		return "", false
-	}
-	return folder + base[1:i], true
-}
+	"github.com/dbacked/dbacked/pkg/storage"
+)
 
 // RemoveUnfinished removes what runs that were killed left under prefix, once it is
 // as old as Options.OrphanAge: another machine may write there.
@@ -35,8 +22,8 @@ func (s *Store) RemoveAbandoned(ctx context.Context, prefix string, age time.Dur
 		return nil, err
 	}
 	for _, e := range entries {
-		name, ok := unfinished(e.Path)
-		if !ok || !strings.HasPrefix(name, prefix) || age > 0 && !olderThan(e, age) {
+		name, ok := storage.HiddenObject(e.Path, prefix)
+		if !ok || age > 0 && !olderThan(e, age) {
 			continue
 		}
 		if err := s.remove(ctx, e.Path); err != nil {

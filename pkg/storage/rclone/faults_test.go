@@ -224,7 +224,7 @@ func TestOrphanAge(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	s := open(t, b.options("store:"))
-	old, young := tempName("db/1/0000", strings.Repeat("A", randomLen)), tempName("db/2/0000", strings.Repeat("B", randomLen))
+	old, young := storage.HiddenName("db/1/0000"), storage.HiddenName("db/2/0000")
 	for _, name := range []string{old, young, "db/1/0001", "db/.hidden", "db/.x.tmp-short", "db2/" + filepath.Base(old)} {
 		path := filepath.Join(b.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

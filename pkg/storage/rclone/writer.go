@@ -2,13 +2,11 @@ package rclone
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"os"
-	"path"
 	"strconv"
 	"sync"
 	"syscall"
@@ -63,7 +61,7 @@ func (s *Store) Create(ctx context.Context, name string) (storage.Writer, error)
 	if !t.renames {
 		return nil, s.cannotRename()
 	}
-	w := &writer{store: s, traits: t, name: name, temp: tempName(name, rand.Text()), next: 1, sum: t.newHash()}
+	w := &writer{store: s, traits: t, name: name, temp: storage.HiddenName(name), next: 1, sum: t.newHash()}
 	w.turn.L = &w.mu
 	// Its own life, not that of the context: Abort ends the calls that go on.
 	w.life, w.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -306,15 +304,4 @@ func (w *writer) made(e entry) bool {
 		return w.free
 	}
 	return e.Hashes[w.traits.hash] == w.checksum()
-}
-
-// Hidden files are called ".NAME.tmp-RANDOM", RANDOM being rand.Text.
-const (
-	tempMark  = ".tmp-"
-	randomLen = 26
-)
-
-func tempName(name, random string) string {
-	folder, base := path.Split(name)
-	return folder + "." + base + tempMark + random
 }
