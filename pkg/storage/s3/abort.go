@@ -11,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // abortLimit bounds an Abort whose context has ended before.
@@ -45,7 +46,7 @@ func (w *writer) takeBack(ctx context.Context) error {
 	if parts, size, err := w.whole(); err == nil && len(parts) > 0 {
 		want = wanted{name: w.name, size: size, tag: joinedTag(parts), sum: joinedSum(parts)}
 	}
-	err := w.store.again(ctx, func(ctx context.Context) error {
+	err := w.store.client.Again(ctx, func(ctx context.Context) error {
 		e, found, err := w.store.find(ctx, w.name)
 		if err != nil || !found {
 			return err
@@ -114,10 +115,10 @@ func (s *Store) Left() []error {
 
 // abort removes an upload with all its parts. That it is gone is no error.
 func (s *Store) abort(ctx context.Context, name, id string) error {
-	_, err := s.retry(ctx, "abort the upload of", name, func(ctx context.Context) error {
+	_, err := s.client.Retry(ctx, "abort the upload of", name, func(ctx context.Context) error {
 		return s.core.AbortMultipartUpload(ctx, s.options.Bucket, s.key(name), id)
 	})
-	if code(err) == "NoSuchUpload" || errors.Is(err, storage.ErrNotFound) {
+	if bucket.Code(err) == "NoSuchUpload" || errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
 	return err
@@ -129,14 +130,14 @@ func (s *Store) uploads(ctx context.Context, prefix string, pick func(name strin
 	key, id := "", ""
 	for {
 		var page minio.ListMultipartUploadsResult
-		a, err := s.retry(ctx, "list the uploads of", prefix, func(ctx context.Context) (err error) {
+		a, err := s.client.Retry(ctx, "list the uploads of", prefix, func(ctx context.Context) (err error) {
 			page, err = s.core.ListMultipartUploads(ctx, s.options.Bucket, s.key(prefix), key, id, "", 1000)
 			return err
 		})
 		if err != nil {
 			return nil, now, err
 		}
-		now = a.date()
+		now = a.Date()
 		for _, u := range page.Uploads {
 			if name, ok := s.object(u.Key); ok && strings.HasPrefix(name, prefix) && pick(name) {
 				uploads = append(uploads, u)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/dbtest"
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // TestAbortEndsParts aborts while two parts are on their way, with a context
@@ -42,7 +43,7 @@ func TestAbortEndsParts(t *testing.T) {
 		t.Error(err)
 	}
 	for range 2 {
-		if err := <-errs; !errors.Is(err, errAborted) && !temporary(err) {
+		if err := <-errs; !errors.Is(err, errAborted) && !bucket.Temporary(err) {
 			t.Errorf("a part: %v", err)
 		}
 	}
@@ -122,7 +123,7 @@ func TestLateCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.times(-1, isAny, dbtest.Fault{Name: "lost", LoseAnswer: true})
-	if _, err := w.Commit(t.Context()); !temporary(err) {
+	if _, err := w.Commit(t.Context()); !bucket.Temporary(err) {
 		t.Fatalf("%v", err)
 	}
 	b.proxy.SetPlan(never)

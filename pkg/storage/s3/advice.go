@@ -12,13 +12,21 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
-// advice says what to look at after an answer.
-func (s *Store) advice(e *Error, region string) string {
+// Error says what failed on which object, what the service answered, and what to
+// do. It wraps storage.ErrNotFound, ErrLocked and ErrForbidden.
+type Error = bucket.Error
+
+// advise says what to look at after an error.
+func (o Options) advise(e *Error) string {
+	if e.Status == 0 && e.Code == "" {
+		return connectionAdvice(e.Err)
+	}
 	switch e.Code {
 	case minio.NoSuchBucket:
-		return fmt.Sprintf("make the bucket %s, or correct DBACKED_STORAGE, DBACKED_S3_ENDPOINT or DBACKED_S3_REGION", s.options.Bucket)
+		return fmt.Sprintf("make the bucket %s, or correct DBACKED_STORAGE, DBACKED_S3_ENDPOINT or DBACKED_S3_REGION", o.Bucket)
 	case "InvalidAccessKeyId":
 		return "the service does not know this access key: look at DBACKED_S3_ACCESS_KEY_ID and DBACKED_S3_ENDPOINT"
 	case "SignatureDoesNotMatch":
@@ -28,8 +36,8 @@ func (s *Store) advice(e *Error, region string) string {
 	case "ExpiredToken", "InvalidToken":
 		return "the credentials are of limited time, and it is over: look at where they come from, or at DBACKED_S3_SESSION_TOKEN"
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "InvalidRegion", "IllegalLocationConstraintException":
-		if region != "" {
-			return "the bucket is elsewhere: set DBACKED_S3_REGION=" + s.clean(region)
+		if e.Region != "" {
+			return "the bucket is elsewhere: set DBACKED_S3_REGION=" + e.Region
 		}
 		return "the bucket is elsewhere: look at DBACKED_S3_REGION and DBACKED_S3_ENDPOINT"
 	case "NoSuchUpload":
@@ -39,10 +47,10 @@ func (s *Store) advice(e *Error, region string) string {
 	case "InvalidStorageClass":
 		return "look at DBACKED_S3_STORAGE_CLASS"
 	}
-	return s.statusAdvice(e)
+	return statusAdvice(e)
 }
 
-func (s *Store) statusAdvice(e *Error) string {
+func statusAdvice(e *Error) string {
 	switch {
 	case errors.Is(e.Err, storage.ErrLocked):
 		return "object lock protects it until its time is over"
@@ -79,18 +87,18 @@ func right(doing string) string {
 }
 
 // connectionAdvice says what to look at when there was no answer.
-func (s *Store) connectionAdvice(err error) string {
+func connectionAdvice(err error) string {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	switch {
-	case errors.Is(err, errNoCredentials):
+	case errors.Is(err, bucket.ErrNoCredentials):
 		return ""
 	case errors.As(err, &unknown):
 		return "set DBACKED_S3_CA to the file of the authority's certificate"
 	case errors.As(err, &name):
 		return "look at DBACKED_S3_ENDPOINT; where the bucket is part of the host's name, try DBACKED_S3_PATH_STYLE=always"
-	case notTLS(err):
+	case bucket.NotTLS(err):
 		return "write http:// in DBACKED_S3_ENDPOINT if the service is to be used without encryption"
 	case errors.As(err, &dns), errors.Is(err, syscall.ECONNREFUSED):
 		return "look at DBACKED_S3_ENDPOINT, and at the network"

@@ -8,6 +8,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // errNotStored says that what the service holds is not what was sent.
@@ -84,7 +85,7 @@ func (w *writer) mayExist(maybe bool) {
 // complete joins the parts, and returns the object's ETag.
 func (w *writer) complete(ctx context.Context, parts []part, size int64) (tag string, err error) {
 	want := wanted{name: w.name, size: size, tag: joinedTag(parts), sum: joinedSum(parts)}
-	err = w.store.again(ctx, func(ctx context.Context) error {
+	err = w.store.client.Again(ctx, func(ctx context.Context) error {
 		if w.store.unconditional.Load() {
 			if err := w.store.free(ctx, want); err != nil {
 				return err
@@ -93,13 +94,13 @@ func (w *writer) complete(ctx context.Context, parts []part, size int64) (tag st
 		info, err := w.completeOnce(ctx, parts)
 		switch {
 		case err == nil && want.sum != "" && info.ChecksumSHA256 != "" && !sameSum(info.ChecksumSHA256, want.sum):
-			return w.notStored(ctx, "its checksum is %s instead of %s", w.store.clean(info.ChecksumSHA256), want.sum)
+			return w.notStored(ctx, "its checksum is %s instead of %s", w.store.client.Clean(info.ChecksumSHA256), want.sum)
 		case err == nil:
 			tag = info.ETag
 			return nil
 		case w.store.refused(err):
 			return &storage.TemporaryError{Err: err}
-		case !unclear(err):
+		case !bucket.Unclear(err):
 			return err
 		}
 		e, err := w.store.resolve(ctx, want, err)
@@ -118,7 +119,7 @@ func (w *writer) completeOnce(ctx context.Context, parts []part) (info minio.Upl
 	for i, p := range parts {
 		list[i] = minio.CompletePart{PartNumber: p.number, ETag: p.tag, ChecksumSHA256: p.sum}
 	}
-	_, err = w.store.try(ctx, "complete the upload of", w.name, func(ctx context.Context) (err error) {
+	_, err = w.store.client.Try(ctx, "complete the upload of", w.name, func(ctx context.Context) (err error) {
 		info, err = w.store.core.CompleteMultipartUpload(ctx, w.store.options.Bucket, w.store.key(w.name), w.id(), list, o)
 		return err
 	})
@@ -128,7 +129,7 @@ func (w *writer) completeOnce(ctx context.Context, parts []part) (info minio.Upl
 // verify compares what a listing says with what was sent and what the answer
 // said.
 func (w *writer) verify(ctx context.Context, size int64, tag string) (e entry, err error) {
-	err = w.store.again(ctx, func(ctx context.Context) error {
+	err = w.store.client.Again(ctx, func(ctx context.Context) error {
 		found := false
 		e, found, err = w.store.find(ctx, w.name)
 		if err == nil && !found {
@@ -142,7 +143,7 @@ func (w *writer) verify(ctx context.Context, size int64, tag string) (e entry, e
 	case e.size != size:
 		return e, w.notStored(ctx, "%d bytes instead of %d", e.size, size)
 	case tag != "" && e.tag != "" && e.tag != tag:
-		return e, w.notStored(ctx, "its ETag is %s instead of %s", w.store.clean(e.tag), w.store.clean(tag))
+		return e, w.notStored(ctx, "its ETag is %s instead of %s", w.store.client.Clean(e.tag), w.store.client.Clean(tag))
 	}
 	return e, nil
 }

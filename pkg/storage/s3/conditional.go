@@ -9,6 +9,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // Get reads a small object, of at most 1 MiB.
@@ -16,7 +17,7 @@ func (s *Store) Get(ctx context.Context, name string) (data []byte, v storage.Ve
 	if err := check(ctx, name); err != nil {
 		return nil, v, err
 	}
-	err = s.again(ctx, func(ctx context.Context) (err error) {
+	err = s.client.Again(ctx, func(ctx context.Context) (err error) {
 		v, data, err = s.read(ctx, name)
 		return err
 	})
@@ -44,12 +45,12 @@ func (s *Store) Replace(ctx context.Context, name string, data []byte, tag strin
 	if tag == "" {
 		return v, fmt.Errorf("replace %s: the tag of what is there is missing", s.address(name))
 	}
-	err = s.again(ctx, func(ctx context.Context) (err error) {
+	err = s.client.Again(ctx, func(ctx context.Context) (err error) {
 		v, err = s.put(ctx, name, data, func(o *minio.PutObjectOptions) { o.SetMatchETag(tag) })
 		if errors.Is(err, errors.ErrUnsupported) {
 			return s.noConditions(name)
 		}
-		if err == nil || !unclear(err) {
+		if err == nil || !bucket.Unclear(err) {
 			return err
 		}
 		v, err = s.replaced(ctx, name, data, tag, err)
@@ -65,7 +66,7 @@ func (s *Store) replaced(ctx context.Context, name string, data []byte, tag stri
 	switch {
 	case errors.Is(readErr, storage.ErrNotFound):
 		return v, fmt.Errorf("replace %s: %w: it is gone", s.address(name), storage.ErrChanged)
-	case readErr != nil && temporary(readErr):
+	case readErr != nil && bucket.Temporary(readErr):
 		return v, readErr
 	case readErr != nil:
 		return v, fmt.Errorf("%w (and what is there now cannot be told: %v)", err, readErr)
@@ -73,7 +74,7 @@ func (s *Store) replaced(ctx context.Context, name string, data []byte, tag stri
 		return v, nil
 	case v.Tag != tag:
 		return v, fmt.Errorf("replace %s: %w: another was written over it", s.address(name), storage.ErrChanged)
-	case temporary(err):
+	case bucket.Temporary(err):
 		return v, err
 	}
 	return v, &storage.TemporaryError{Err: err}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/dbtest"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // TestOwnAuthority speaks TLS to a service whose certificate no system knows.
@@ -37,7 +38,7 @@ func TestOwnAuthority(t *testing.T) {
 	o.Endpoint = proxy.URL
 	_, err = open(t, o).List(t.Context(), "")
 	mustHave(t, err, "unknown authority", "set DBACKED_S3_CA to")
-	if temporary(err) {
+	if bucket.Temporary(err) {
 		t.Errorf("it would be tried again: %v", err)
 	}
 	o.CAFile = filepath.Join(t.TempDir(), "ca.pem")
@@ -119,7 +120,7 @@ func TestCredentialsFromElsewhere(t *testing.T) {
 	o.AccessKey, o.SecretKey = "", ""
 	_, err := open(t, o).List(t.Context(), "")
 	mustHave(t, err, "no credentials", "DBACKED_S3_ACCESS_KEY_ID")
-	if !errors.Is(err, errNoCredentials) || temporary(err) {
+	if !errors.Is(err, bucket.ErrNoCredentials) || bucket.Temporary(err) {
 		t.Errorf("%v", err)
 	}
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/dbtest"
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // passing are faults that a call survives if they end.
@@ -151,7 +152,7 @@ func TestForbiddenIsFinal(t *testing.T) {
 		if !errors.Is(err, storage.ErrForbidden) {
 			t.Errorf("%v is not ErrForbidden", err)
 		}
-		if n := b.proxy.Done()["denied"] - before; n != 1 || temporary(err) {
+		if n := b.proxy.Done()["denied"] - before; n != 1 || bucket.Temporary(err) {
 			t.Errorf("%v: asked %d times", err, n)
 		}
 	}

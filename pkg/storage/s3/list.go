@@ -19,7 +19,7 @@ func (s *Store) List(ctx context.Context, prefix string) ([]storage.Object, erro
 	var objects []storage.Object
 	last := ""
 	err := s.options.Backoff.Retry(ctx, func(ctx context.Context) error {
-		_, err := s.try(ctx, "list", prefix, func(ctx context.Context) error {
+		_, err := s.client.Try(ctx, "list", prefix, func(ctx context.Context) error {
 			return s.each(ctx, minio.ListObjectsOptions{Prefix: s.key(prefix), StartAfter: last}, func(o minio.ObjectInfo) bool {
 				last = o.Key
 				if name, ok := s.object(o.Key); ok {
@@ -96,7 +96,7 @@ func (s *Store) absent(ctx context.Context, name string, err error) error {
 // find looks an object up; found is false where there is none.
 func (s *Store) find(ctx context.Context, name string) (e entry, found bool, err error) {
 	key := s.key(name)
-	_, err = s.try(ctx, "list", name, func(ctx context.Context) error {
+	_, err = s.client.Try(ctx, "list", name, func(ctx context.Context) error {
 		return s.each(ctx, minio.ListObjectsOptions{Prefix: key, MaxKeys: 1}, func(o minio.ObjectInfo) bool {
 			if o.Key == key {
 				e, found = entry{o.Size, o.ETag, o.LastModified}, true

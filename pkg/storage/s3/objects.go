@@ -9,6 +9,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // smallObject bounds what Get reads into memory.
@@ -28,7 +29,7 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 // where the service cannot tell.
 func (s *Store) putNew(ctx context.Context, name string, data []byte, strict bool) (v storage.Version, err error) {
 	w := s.wantedData(name, data)
-	err = s.again(ctx, func(ctx context.Context) (err error) {
+	err = s.client.Again(ctx, func(ctx context.Context) (err error) {
 		if s.unconditional.Load() {
 			if err := s.free(ctx, w); err != nil {
 				return err
@@ -46,7 +47,7 @@ func (s *Store) putNew(ctx context.Context, name string, data []byte, strict boo
 		if s.refused(err) {
 			return &storage.TemporaryError{Err: err}
 		}
-		if err == nil || !unclear(err) {
+		if err == nil || !bucket.Unclear(err) {
 			return err
 		}
 		e, err := s.resolve(ctx, w, err)
@@ -88,12 +89,12 @@ func (s *Store) put(ctx context.Context, name string, data []byte, set func(*min
 	o.DisableContentSha256 = true // it is in sum.hex: no stream of signed pieces
 	body := newBody(data)
 	defer body.release()
-	a, err := s.try(ctx, "write", name, func(ctx context.Context) error {
+	a, err := s.client.Try(ctx, "write", name, func(ctx context.Context) error {
 		info, err := s.core.PutObject(ctx, s.options.Bucket, s.key(name), body, int64(len(data)), sum.md5, sum.hex, o)
 		v.Tag = info.ETag
 		return err
 	})
-	v.Now = a.date()
+	v.Now = a.Date()
 	v.Modified = v.Now
 	return v, err
 }
@@ -113,7 +114,7 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 }
 
 func (s *Store) remove(ctx context.Context, doing, name, version string) error {
-	_, err := s.retry(ctx, doing, name, func(ctx context.Context) error {
+	_, err := s.client.Retry(ctx, doing, name, func(ctx context.Context) error {
 		return s.core.RemoveObject(ctx, s.options.Bucket, s.key(name), minio.RemoveObjectOptions{VersionID: version})
 	})
 	if errors.Is(err, storage.ErrNotFound) {
@@ -124,7 +125,7 @@ func (s *Store) remove(ctx context.Context, doing, name, version string) error {
 
 // read reads a small object once.
 func (s *Store) read(ctx context.Context, name string) (v storage.Version, data []byte, err error) {
-	a, err := s.try(ctx, "read", name, func(ctx context.Context) error {
+	a, err := s.client.Try(ctx, "read", name, func(ctx context.Context) error {
 		body, info, _, err := s.core.GetObject(ctx, s.options.Bucket, s.key(name), minio.GetObjectOptions{})
 		if err != nil {
 			return err
@@ -140,6 +141,6 @@ func (s *Store) read(ctx context.Context, name string) (v storage.Version, data 
 	if err == nil && len(data) > smallObject {
 		return v, nil, fmt.Errorf("read %s: it has more than %d bytes, which is not what is expected there", s.address(name), smallObject)
 	}
-	v.Now = a.date()
+	v.Now = a.Date()
 	return v, data, s.absent(ctx, name, err)
 }

@@ -1,17 +1,15 @@
 package s3
 
 import (
+	"cmp"
 	"fmt"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
-	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // What Amazon S3 takes; services that speak its protocol take no less.
@@ -24,7 +22,10 @@ const (
 const (
 	defaultStall  = 30 * time.Second
 	defaultOrphan = 7 * 24 * time.Hour
-	defaultRegion = "us-east-1"
+
+	// callLimit bounds one try of a call that moves little data. It is long, as a
+	// service may take minutes to join thousands of parts.
+	callLimit = 5 * time.Minute
 )
 
 // How parts are protected on their way.
@@ -35,9 +36,9 @@ const (
 
 // How the bucket is addressed.
 const (
-	PathAuto   = "auto"   // by the endpoint: in the host's name at Amazon
-	PathAlways = "always" // https://endpoint/bucket/key
-	PathNever  = "never"  // https://bucket.endpoint/key
+	PathAuto   = bucket.PathAuto   // by the endpoint: in the host's name at Amazon
+	PathAlways = bucket.PathAlways // https://endpoint/bucket/key
+	PathNever  = bucket.PathNever  // https://bucket.endpoint/key
 )
 
 // Modes of object lock.
@@ -85,7 +86,7 @@ func (o Options) invalid(setting, format string, args ...any) error {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	o.PathStyle, o.Checksum = or(o.PathStyle, PathAuto), or(o.Checksum, SHA256)
+	o.Checksum = cmp.Or(o.Checksum, SHA256)
 	if o.MaxParts == 0 {
 		o.MaxParts = mostParts
 	}
@@ -95,49 +96,24 @@ func (o Options) withDefaults() (Options, error) {
 	if o.OrphanAge <= 0 {
 		o.OrphanAge = defaultOrphan
 	}
-	if err := o.validate(); err != nil {
-		return o, err
-	}
-	if o.Region == "" {
-		o.Region = o.guessRegion()
-	}
-	if o.Endpoint == "" {
-		o.Endpoint = "https://s3." + o.Region + ".amazonaws.com"
-		if strings.HasPrefix(o.Region, "cn-") {
-			o.Endpoint += ".cn"
-		}
-	}
-	return o, nil
+	return o, o.validate()
 }
 
-func or(value, fallback string) string {
-	if value == "" {
-		return fallback
+// bucket are the options that say where the bucket is, and how it is called.
+func (o Options) bucket() bucket.Options {
+	return bucket.Options{
+		Bucket: o.Bucket, Prefix: o.Prefix, Endpoint: o.Endpoint, Region: o.Region, PathStyle: o.PathStyle, CAFile: o.CAFile,
+		AccessKey: o.AccessKey, SecretKey: o.SecretKey, SessionToken: o.SessionToken,
+		Call: callLimit, Stall: o.Stall, Backoff: o.Backoff, Advise: o.advise,
+		Names: bucket.Names{
+			Storage: "DBACKED_STORAGE", Endpoint: "DBACKED_S3_ENDPOINT", PathStyle: "DBACKED_S3_PATH_STYLE", CAFile: "DBACKED_S3_CA",
+			AccessKey: "DBACKED_S3_ACCESS_KEY_ID", SecretKey: "DBACKED_S3_SECRET_ACCESS_KEY", SessionToken: "DBACKED_S3_SESSION_TOKEN",
+		},
 	}
-	return value
 }
 
+// validate checks what the bucket's client does not.
 func (o Options) validate() error {
-	if err := s3utils.CheckValidBucketName(o.Bucket); err != nil {
-		return o.invalid("DBACKED_STORAGE", "bucket %q: %v: write s3://BUCKET/PREFIX", o.Bucket, err)
-	}
-	if o.Prefix != "" {
-		if err := storage.CheckName(o.Prefix); err != nil {
-			return o.invalid("DBACKED_STORAGE", "prefix: %v", err)
-		}
-	}
-	if err := o.validateEndpoint(); err != nil {
-		return err
-	}
-	if (o.AccessKey == "") != (o.SecretKey == "") {
-		return o.invalid("DBACKED_S3_ACCESS_KEY_ID", "it and DBACKED_S3_SECRET_ACCESS_KEY belong together: set both or none")
-	}
-	if o.SessionToken != "" && o.AccessKey == "" {
-		return o.invalid("DBACKED_S3_SESSION_TOKEN", "it belongs to DBACKED_S3_ACCESS_KEY_ID, which is not set")
-	}
-	if o.PathStyle != PathAuto && o.PathStyle != PathAlways && o.PathStyle != PathNever {
-		return o.invalid("DBACKED_S3_PATH_STYLE", "%q: it may be auto, always or never", o.PathStyle)
-	}
 	if o.Checksum != SHA256 && o.Checksum != MD5 {
 		return o.invalid("DBACKED_S3_CHECKSUM", "%q: it may be sha256 or md5", o.Checksum)
 	}
@@ -153,65 +129,6 @@ func (o Options) validate() error {
 		return o.invalid("DBACKED_S3_OBJECT_LOCK", "%q for %v: write compliance:30d or governance:30d", o.Lock.Mode, o.Lock.For)
 	}
 	return nil
-}
-
-func (o Options) validateEndpoint() error {
-	if o.Endpoint == "" {
-		return nil
-	}
-	u, err := url.Parse(o.fullEndpoint())
-	const write = "write https://HOST or https://HOST:PORT"
-	switch {
-	case err != nil:
-		return o.invalid("DBACKED_S3_ENDPOINT", "it is no address: %s", write) // the error would repeat it
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return o.invalid("DBACKED_S3_ENDPOINT", "it holds a user, a query or a fragment: %s", write)
-	case u.Scheme != "https" && u.Scheme != "http", u.Host == "", u.Path != "" && u.Path != "/":
-		return o.invalid("DBACKED_S3_ENDPOINT", "%q: %s", o.Endpoint, write)
-	}
-	return nil
-}
-
-func (o Options) fullEndpoint() string {
-	if strings.Contains(o.Endpoint, "://") {
-		return o.Endpoint
-	}
-	return "https://" + o.Endpoint
-}
-
-// host takes the endpoint apart, after validateEndpoint.
-func (o Options) host() (host string, secure bool) {
-	u, err := url.Parse(o.fullEndpoint())
-	if err != nil {
-		return o.Endpoint, true
-	}
-	return u.Host, u.Scheme == "https"
-}
-
-// guessRegion avoids asking the service, which is a right of its own.
-func (o Options) guessRegion() string {
-	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if region := os.Getenv(name); region != "" {
-			return region
-		}
-	}
-	if o.Endpoint != "" {
-		if u, err := url.Parse(o.fullEndpoint()); err == nil {
-			return or(s3utils.GetRegionFromURL(*u), defaultRegion)
-		}
-	}
-	return defaultRegion
-}
-
-func (o Options) lookup() minio.BucketLookupType {
-	switch o.PathStyle {
-	case PathAlways:
-		return minio.BucketLookupPath
-	case PathNever:
-		return minio.BucketLookupDNS
-	default:
-		return minio.BucketLookupAuto
-	}
 }
 
 func (o Options) encryption() (encrypt.ServerSide, error) {

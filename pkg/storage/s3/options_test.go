@@ -51,26 +51,8 @@ func TestEndpointWithASecretIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestWhereABucketIs(t *testing.T) {
-	t.Setenv("AWS_REGION", "")
-	t.Setenv("AWS_DEFAULT_REGION", "")
-	for _, c := range []struct{ endpoint, region, wantRegion, wantEndpoint string }{
-		{"", "", "us-east-1", "https://s3.us-east-1.amazonaws.com"},
-		{"", "eu-west-3", "eu-west-3", "https://s3.eu-west-3.amazonaws.com"},
-		{"", "cn-north-1", "cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn"},
-		{"https://s3.eu-west-1.amazonaws.com", "", "eu-west-1", "https://s3.eu-west-1.amazonaws.com"},
-		{"minio.example.org:9000", "", "us-east-1", "minio.example.org:9000"},
-	} {
-		o, err := Options{Bucket: "bucket", Endpoint: c.endpoint, Region: c.region}.withDefaults()
-		if err != nil || o.Region != c.wantRegion || o.Endpoint != c.wantEndpoint {
-			t.Errorf("%q %q: %q %q, %v", c.endpoint, c.region, o.Region, o.Endpoint, err)
-		}
-	}
-	t.Setenv("AWS_REGION", "ap-south-1")
+func TestNameAndLimits(t *testing.T) {
 	s := open(t, Options{Bucket: "bucket", Prefix: "a/b"})
-	if s.options.Region != "ap-south-1" {
-		t.Errorf("region %q", s.options.Region)
-	}
 	if s.String() != "s3://bucket/a/b" || s.name(s.key("db/x")) != "db/x" {
 		t.Errorf("%s: %s", s, s.key("db/x"))
 	}
@@ -79,13 +61,7 @@ func TestWhereABucketIs(t *testing.T) {
 	}
 }
 
-func TestHostsAndEncryption(t *testing.T) {
-	for endpoint, want := range map[string]string{"host:9000": "host:9000", "http://host": "host", "https://host/": "host"} {
-		host, secure := Options{Endpoint: endpoint}.host()
-		if host != want || secure != !strings.HasPrefix(endpoint, "http:") {
-			t.Errorf("%s: %s, %v", endpoint, host, secure)
-		}
-	}
+func TestEncryption(t *testing.T) {
 	for sse, want := range map[string]string{"AES256": "AES256", "aws:kms": "aws:kms", "aws:kms:my-key": "aws:kms"} {
 		e, err := Options{SSE: sse}.encryption()
 		if err != nil {

@@ -17,7 +17,7 @@ func (s *Store) Overwrite(ctx context.Context, name string, data []byte) error {
 	if err := check(ctx, name); err != nil {
 		return err
 	}
-	return s.again(ctx, func(ctx context.Context) error {
+	return s.client.Again(ctx, func(ctx context.Context) error {
 		_, err := s.put(ctx, name, data, func(*minio.PutObjectOptions) {})
 		return err
 	})
@@ -28,7 +28,7 @@ func (s *Store) Readable(ctx context.Context, name string) error {
 	if err := check(ctx, name); err != nil {
 		return err
 	}
-	_, err := s.retry(ctx, "read", name, func(ctx context.Context) error {
+	_, err := s.client.Retry(ctx, "read", name, func(ctx context.Context) error {
 		_, err := s.core.StatObject(ctx, s.options.Bucket, s.key(name), minio.StatObjectOptions{})
 		return err
 	})
@@ -65,6 +65,6 @@ func (s *Store) TryUpload(ctx context.Context, name string) error {
 	}
 	w := &writer{store: s, name: name, starting: make(chan struct{}, 1), parts: make(map[int]part)}
 	w.life, w.stopping = context.WithCancelCause(context.WithoutCancel(ctx))
-	err := s.again(ctx, w.start)
+	err := s.client.Again(ctx, w.start)
 	return errors.Join(err, w.Abort(ctx))
 }

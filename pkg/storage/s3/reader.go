@@ -12,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // Open reads an object from offset. A connection that breaks off, or on which
@@ -46,7 +47,7 @@ type reader struct {
 	position int64
 	size     int64 // of the whole object; -1 until it is known
 	body     io.ReadCloser
-	answer   *answer
+	answer   *bucket.Answer
 }
 
 // State is what is read, as far as it is known; of an object whose end was
@@ -77,7 +78,7 @@ func (r *reader) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	a, err := r.store.try(ctx, r.doing(), r.name, func(ctx context.Context) error {
+	a, err := r.store.client.Try(ctx, r.doing(), r.name, func(ctx context.Context) error {
 		body, info, header, err := r.store.core.GetObject(ctx, r.store.options.Bucket, r.store.key(r.name), o)
 		if err == nil {
 			err = r.begin(body, info, header)
@@ -86,13 +87,13 @@ func (r *reader) connect(ctx context.Context) error {
 	})
 	r.answer = a
 	switch {
-	case status(err) == http.StatusRequestedRangeNotSatisfiable && r.position > 0 && r.size < 0:
+	case bucket.Status(err) == http.StatusRequestedRangeNotSatisfiable && r.position > 0 && r.size < 0:
 		r.size = r.position // it ends before the offset: nothing to read
 		return nil
-	case status(err) == http.StatusPreconditionFailed && r.version == "" && r.seen != "" && r.seen != noVersion:
+	case bucket.Status(err) == http.StatusPreconditionFailed && r.version == "" && r.seen != "" && r.seen != noVersion:
 		r.version = r.seen // somebody wrote another over it, and this one is kept
 		return r.connect(ctx)
-	case status(err) == http.StatusPreconditionFailed:
+	case bucket.Status(err) == http.StatusPreconditionFailed:
 		return fmt.Errorf("read %s: %w while it was being read: begin again", r.store.address(r.name), storage.ErrChanged)
 	case r.version == "" && r.tag == "":
 		return r.store.absent(ctx, r.name, err)
@@ -107,7 +108,7 @@ func (r *reader) begin(body io.ReadCloser, info minio.ObjectInfo, header http.He
 		var ok bool
 		if start, size, ok = parseRange(text); !ok {
 			body.Close()
-			return fmt.Errorf("the service sent Content-Range %q", r.store.clean(text))
+			return fmt.Errorf("the service sent Content-Range %q", r.store.client.Clean(text))
 		}
 	}
 	switch {
@@ -116,7 +117,7 @@ func (r *reader) begin(body io.ReadCloser, info minio.ObjectInfo, header http.He
 		return fmt.Errorf("bytes from %d on were asked for, and the service sends from %d on", r.position, start)
 	case r.size >= 0 && size != r.size, r.tag != "" && info.ETag != r.tag:
 		body.Close()
-		return fmt.Errorf("%w: %d bytes (ETag %s) instead of %d (%s)", storage.ErrChanged, size, r.store.clean(info.ETag), r.size, r.tag)
+		return fmt.Errorf("%w: %d bytes (ETag %s) instead of %d (%s)", storage.ErrChanged, size, r.store.client.Clean(info.ETag), r.size, r.tag)
 	}
 	r.body, r.size, r.tag, r.seen = body, size, info.ETag, info.VersionID
 	return nil
@@ -173,7 +174,7 @@ func (r *reader) after(n int, err error) error {
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	return r.store.explain(r.doing(), r.name, r.answer, fmt.Errorf("at byte %d of %d: %w", r.position, r.size, err))
+	return r.store.client.Explain(r.doing(), r.name, r.answer, fmt.Errorf("at byte %d of %d: %w", r.position, r.size, err))
 }
 
 // Close lets go of the connection.

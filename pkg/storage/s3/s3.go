@@ -29,23 +29,21 @@ package s3
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // Store keeps objects under one prefix of one bucket. Its methods may be
 // called from several goroutines.
 type Store struct {
-	options     Options
-	core        *minio.Core
-	transport   *http.Transport
-	credentials *credentials.Credentials
+	options Options
+	client  *bucket.Client
+	core    *minio.Core // the client's
 
 	// unconditional is set once the service said that it does not know
 	// If-None-Match.
@@ -73,26 +71,16 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(o)
+	client, err := bucket.Open(o.bucket())
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{options: o, transport: transport, credentials: o.credentials(transport)}
-	host, secure := o.host()
-	s.core, err = minio.NewCore(host, &minio.Options{
-		Creds: s.credentials, Secure: secure, Region: o.Region, BucketLookup: o.lookup(),
-		Transport: recorder{transport}, MaxRetries: 1,
-	})
-	if err != nil {
-		transport.CloseIdleConnections()
-		return nil, o.invalid("DBACKED_S3_ENDPOINT", "%q: %v", o.Endpoint, err)
-	}
-	return s, nil
+	return &Store{options: o, client: client, core: client.Core}, nil
 }
 
 // Close lets go of the connections that are not in use.
 func (s *Store) Close() error {
-	s.transport.CloseIdleConnections()
+	s.client.Close()
 	return nil
 }
 
@@ -104,32 +92,11 @@ func (s *Store) Limits() storage.Limits {
 	return storage.Limits{MaxParts: s.options.MaxParts, MinPart: smallestPart, MaxPart: largestPart}
 }
 
-// key is what the service calls the object.
-func (s *Store) key(name string) string {
-	if s.options.Prefix == "" {
-		return name
-	}
-	return s.options.Prefix + "/" + name
-}
+func (s *Store) key(name string) string { return s.client.Key(name) }
 
-// name is the inverse of key.
-func (s *Store) name(key string) string {
-	if s.options.Prefix == "" {
-		return key
-	}
-	return key[len(s.options.Prefix)+1:]
-}
+func (s *Store) name(key string) string { return s.client.Name(key) }
 
-func (s *Store) address(name string) string {
-	a := "s3://" + s.options.Bucket
-	if s.options.Prefix != "" {
-		a += "/" + s.options.Prefix
-	}
-	if name != "" {
-		a += "/" + name
-	}
-	return a
-}
+func (s *Store) address(name string) string { return s.client.Address(name) }
 
 // check refuses a context that ended and a name that no store takes.
 func check(ctx context.Context, name string) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // wanted is an object that was, or was to be, written.
@@ -31,11 +32,11 @@ func (s *Store) wantedData(name string, data []byte) wanted {
 func (s *Store) resolve(ctx context.Context, w wanted, err error) (entry, error) {
 	e, found, findErr := s.find(ctx, w.name)
 	switch {
-	case findErr != nil && temporary(findErr):
+	case findErr != nil && bucket.Temporary(findErr):
 		return e, findErr
 	case findErr != nil:
 		return e, fmt.Errorf("%w (and what is there now cannot be told: %v)", err, findErr)
-	case !found && temporary(err):
+	case !found && bucket.Temporary(err):
 		return e, err
 	case !found:
 		return e, &storage.TemporaryError{Err: err}
@@ -64,7 +65,7 @@ func (s *Store) same(ctx context.Context, w wanted, e entry) (bool, error) {
 		switch {
 		case err == nil && sum != "":
 			return sameSum(sum, w.sum), nil
-		case temporary(err), errors.Is(err, storage.ErrForbidden) && w.data == nil:
+		case bucket.Temporary(err), errors.Is(err, storage.ErrForbidden) && w.data == nil:
 			return false, s.untold(w, err)
 		}
 	}
@@ -72,7 +73,7 @@ func (s *Store) same(ctx context.Context, w wanted, e entry) (bool, error) {
 		return false, nil
 	}
 	_, data, err := s.read(ctx, w.name)
-	if temporary(err) || errors.Is(err, storage.ErrForbidden) {
+	if bucket.Temporary(err) || errors.Is(err, storage.ErrForbidden) {
 		return false, s.untold(w, err)
 	}
 	return err == nil && bytes.Equal(data, w.data), nil
@@ -81,7 +82,7 @@ func (s *Store) same(ctx context.Context, w wanted, e entry) (bool, error) {
 // untold says that what is there, of the right size, may be what was written: its
 // ETag does not tell, and no more can be seen of it.
 func (s *Store) untold(w wanted, err error) error {
-	if temporary(err) {
+	if bucket.Temporary(err) {
 		return err
 	}
 	return fmt.Errorf("write %s: %d bytes are there, and whether they are what was sent cannot be told without reading: %w", s.address(w.name), w.size, err)
@@ -89,7 +90,7 @@ func (s *Store) untold(w wanted, err error) error {
 
 // storedSum is the checksum that the service keeps, "" if it keeps none.
 func (s *Store) storedSum(ctx context.Context, name string) (sum string, err error) {
-	_, err = s.try(ctx, "read the checksum of", name, func(ctx context.Context) error {
+	_, err = s.client.Try(ctx, "read the checksum of", name, func(ctx context.Context) error {
 		info, err := s.core.StatObject(ctx, s.options.Bucket, s.key(name), minio.StatObjectOptions{Checksum: true})
 		sum = info.ChecksumSHA256
 		return err
@@ -103,17 +104,4 @@ func sameSum(a, b string) bool {
 	a, aParts, aOK := strings.Cut(a, "-")
 	b, bParts, bOK := strings.Cut(b, "-")
 	return a == b && (!aOK || !bOK || aParts == bParts)
-}
-
-// unclear tells an error after which the object may have been written.
-func unclear(err error) bool {
-	switch code(err) {
-	case minio.NoSuchBucket:
-		return false
-	}
-	switch status(err) {
-	case 404, 409, 412:
-		return true
-	}
-	return code(err) == "NoSuchUpload" || code(err) == "PreconditionFailed" || temporary(err)
 }

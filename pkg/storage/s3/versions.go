@@ -11,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 // noVersion is the id of what was written while the bucket kept no versions.
@@ -51,7 +52,7 @@ func (s *Store) versions(ctx context.Context, prefix, after string, pick func(na
 	}
 	err = s.options.Backoff.Retry(ctx, func(ctx context.Context) error {
 		all = map[string][]storage.ObjectVersion{}
-		_, err := s.try(ctx, "list the versions of", prefix, func(ctx context.Context) error {
+		_, err := s.client.Try(ctx, "list the versions of", prefix, func(ctx context.Context) error {
 			return s.each(ctx, o, func(o minio.ObjectInfo) bool {
 				if name, ok := s.object(o.Key); ok && name > after && pick(name) { // some services send the object at the marker too
 					all[name] = trim(append(all[name], version(name, o)), most, 2*most)
@@ -128,18 +129,18 @@ func (s *Store) removeVersions(ctx context.Context, name string) error {
 
 func (s *Store) removeVersion(ctx context.Context, name, id string) error {
 	err := s.remove(ctx, "remove a version of", name, id)
-	if err == nil || errors.Is(err, storage.ErrLocked) || status(err) != 403 {
+	if err == nil || errors.Is(err, storage.ErrLocked) || bucket.Status(err) != 403 {
 		return err
 	}
 	// Forbidden, but why? The object's own lock tells.
 	var locked bool
-	_, statErr := s.retry(ctx, "read the lock of", name, func(ctx context.Context) error {
+	_, statErr := s.client.Retry(ctx, "read the lock of", name, func(ctx context.Context) error {
 		info, err := s.core.StatObject(ctx, s.options.Bucket, s.key(name), minio.StatObjectOptions{VersionID: id})
 		locked = strings.TrimSpace(info.Metadata.Get("X-Amz-Object-Lock-Retain-Until-Date")) != ""
 		return err
 	})
 	if statErr == nil && locked {
-		return &Error{Doing: "remove a version of", Address: s.address(name), Status: status(err), Code: code(err), Err: storage.ErrLocked, Advice: "object lock protects it until its time is over"}
+		return &Error{Doing: "remove a version of", Address: s.address(name), Status: bucket.Status(err), Code: bucket.Code(err), Err: storage.ErrLocked, Advice: "object lock protects it until its time is over"}
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/dbacked/dbacked/pkg/storage"
+	"github.com/dbacked/dbacked/pkg/storage/bucket"
 )
 
 var (
@@ -85,7 +86,7 @@ func (w *writer) WritePart(ctx context.Context, number int, offset int64, p []by
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		w.broken = w.broken || temporary(err) || ctx.Err() != nil
+		w.broken = w.broken || bucket.Temporary(err) || ctx.Err() != nil
 		return err
 	}
 	stored.offset = offset
@@ -139,7 +140,7 @@ func (w *writer) start(ctx context.Context) error {
 		o.UserMetadata["X-Amz-Checksum-Algorithm"] = "SHA256"
 	}
 	var id string
-	_, err := w.store.try(ctx, "begin the upload of", w.name, func(ctx context.Context) (err error) {
+	_, err := w.store.client.Try(ctx, "begin the upload of", w.name, func(ctx context.Context) (err error) {
 		id, err = w.store.core.NewMultipartUpload(ctx, w.store.options.Bucket, w.store.key(w.name), o)
 		if err == nil && id == "" {
 			err = errors.New("the service gave the upload no id")
@@ -149,7 +150,7 @@ func (w *writer) start(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.upload = id
-	if err != nil && (temporary(err) || ctx.Err() != nil) {
+	if err != nil && (bucket.Temporary(err) || ctx.Err() != nil) {
 		w.strays = true
 	}
 	return err
@@ -170,7 +171,7 @@ func (w *writer) send(ctx context.Context, number int, p []byte) (part, error) {
 	body := newBody(p)
 	defer body.release()
 	stored := part{number: number, size: int64(len(p)), sum: sum.sha256}
-	_, err := w.store.try(ctx, fmt.Sprintf("write part %d of", number), w.name, func(ctx context.Context) error {
+	_, err := w.store.client.Try(ctx, fmt.Sprintf("write part %d of", number), w.name, func(ctx context.Context) error {
 		answer, err := w.store.core.PutObjectPart(ctx, w.store.options.Bucket, w.store.key(w.name), w.id(), number, body, stored.size, o)
 		stored.tag = answer.ETag
 		switch {

@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"context"
@@ -54,14 +54,14 @@ func (o Options) roots() (*x509.CertPool, error) {
 	}
 	pem, err := os.ReadFile(o.CAFile)
 	if err != nil {
-		return nil, o.invalid("DBACKED_S3_CA", "%v", err)
+		return nil, invalid(o.Names.CAFile, "%v", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, o.invalid("DBACKED_S3_CA", "%s holds no certificate in PEM", o.CAFile)
+		return nil, invalid(o.Names.CAFile, "%s holds no certificate in PEM", o.CAFile)
 	}
 	return pool, nil
 }

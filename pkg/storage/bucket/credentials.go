@@ -1,7 +1,8 @@
-package s3
+package bucket
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -12,15 +13,18 @@ import (
 // answers at the metadata service's address.
 const metadataLimit = 5 * time.Second
 
-var errNoCredentials = errors.New("no credentials were found: set DBACKED_S3_ACCESS_KEY_ID and DBACKED_S3_SECRET_ACCESS_KEY, " +
-	"or give this machine some in one of the ways of Amazon's tools (environment, shared file, web identity, instance metadata)")
+// ErrNoCredentials says that none were given, and that none of the ways of
+// Amazon's tools leads to some.
+var ErrNoCredentials = errors.New("no credentials were found")
 
 func (o Options) credentials(transport *http.Transport) *credentials.Credentials {
 	if o.AccessKey != "" {
 		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, o.SessionToken)
 	}
 	client := &http.Client{Timeout: metadataLimit, Transport: transport}
-	return credentials.New(&required{credentials.Chain{Providers: []credentials.Provider{
+	missing := fmt.Errorf("%w: set %s and %s, or give this machine some in one of the ways of Amazon's tools (environment, shared file, web identity, instance metadata)",
+		ErrNoCredentials, o.Names.AccessKey, o.Names.SecretKey)
+	return credentials.New(&required{missing: missing, Chain: credentials.Chain{Providers: []credentials.Provider{
 		&credentials.EnvAWS{},
 		&credentials.FileAWSCredentials{},
 		&credentials.IAM{Client: client, Region: o.Region},
@@ -29,19 +33,22 @@ func (o Options) credentials(transport *http.Transport) *credentials.Credentials
 
 // required is a chain that fails when it finds nothing, where Chain would send
 // requests without a signature, which the service refuses for no clear reason.
-type required struct{ credentials.Chain }
+type required struct {
+	credentials.Chain
+	missing error
+}
 
 func (r *required) Retrieve() (credentials.Value, error) {
-	return found(r.Chain.Retrieve())
+	return r.found(r.Chain.Retrieve())
 }
 
 func (r *required) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
-	return found(r.Chain.RetrieveWithCredContext(cc))
+	return r.found(r.Chain.RetrieveWithCredContext(cc))
 }
 
-func found(v credentials.Value, err error) (credentials.Value, error) {
+func (r *required) found(v credentials.Value, err error) (credentials.Value, error) {
 	if err == nil && (v.AccessKeyID == "" || v.SecretAccessKey == "") {
-		err = errNoCredentials
+		err = r.missing
 	}
 	return v, err
 }

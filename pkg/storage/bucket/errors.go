@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"crypto/tls"
@@ -26,6 +26,7 @@ type Error struct {
 	Code    string // "AccessDenied", as the service calls it
 	Message string // the service's own words
 	Request string // the service's id of the request, for its support
+	Region  string // where the bucket is, if the answer says that it is elsewhere
 	Advice  string
 	Err     error
 }
@@ -67,28 +68,29 @@ func (e *Error) answered() string {
 // Unwrap is what is wrong, where the service's answer says no more.
 func (e *Error) Unwrap() error { return e.Err }
 
-// explain makes an *Error of what minio-go returned, in a TemporaryError where
+// Explain makes an *Error of what minio-go returned, in a TemporaryError where
 // the same call may work later.
-func (s *Store) explain(doing, name string, a *answer, err error) error {
+func (c *Client) Explain(doing, name string, a *Answer, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Doing: doing, Address: s.address(name)}
+	e := &Error{Doing: doing, Address: c.Address(name)}
 	var response minio.ErrorResponse
 	if !errors.As(err, &response) {
-		e.Err = s.withoutAddress(a, err)
-		e.Advice = s.connectionAdvice(e.Err)
+		e.Err = withoutAddress(a, err)
+		e.Advice = c.advice(e)
 		if final(e.Err) {
 			return e
 		}
 		return &storage.TemporaryError{Err: e}
 	}
-	e.Status, e.Code, e.Message, e.Request = response.StatusCode, response.Code, s.clean(response.Message), s.clean(response.RequestID)
+	e.Status, e.Code, e.Message, e.Request = response.StatusCode, response.Code, c.Clean(response.Message), c.Clean(response.RequestID)
 	e.Err = e.kind()
 	if e.Code == "ExpiredToken" {
-		s.credentials.Expire() // the next try asks for others
+		c.credentials.Expire() // the next try asks for others
 	}
-	e.Advice = s.advice(e, response.Region)
+	e.Region = c.Clean(response.Region)
+	e.Advice = c.advice(e)
 	if e.temporary() {
 		return &storage.TemporaryError{Err: e, After: a.retryAfter()}
 	}
@@ -97,7 +99,7 @@ func (s *Store) explain(doing, name string, a *answer, err error) error {
 
 // withoutAddress is the error below minio-go's, which repeats the address with
 // its query.
-func (s *Store) withoutAddress(a *answer, err error) error {
+func withoutAddress(a *Answer, err error) error {
 	if failure := a.failure(); failure != nil {
 		err = failure
 	}
@@ -148,20 +150,20 @@ func final(err error) bool {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	return notTLS(err) || errors.Is(err, errNoCredentials) || errors.Is(err, storage.ErrChanged) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid)
+	return NotTLS(err) || errors.Is(err, ErrNoCredentials) || errors.Is(err, storage.ErrChanged) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid)
 }
 
-// notTLS tells a service that answered something else.
-func notTLS(err error) bool {
+// NotTLS tells a service that answered something else.
+func NotTLS(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.As(err, &record) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// clean makes the service's words fit for a log: short, on one line, without
+// Clean makes the service's words fit for a log: short, on one line, without
 // our secrets, which a service (or who plays it) could repeat.
-func (s *Store) clean(text string) string {
+func (c *Client) Clean(text string) string {
 	const longest = 300
-	for _, secret := range []string{s.options.SecretKey, s.options.SessionToken} {
+	for _, secret := range []string{c.options.SecretKey, c.options.SessionToken} {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
@@ -181,25 +183,46 @@ func (s *Store) clean(text string) string {
 	return text
 }
 
-// status is the answer's, 0 for other errors.
-func status(err error) int {
-	var e *Error
-	if errors.As(err, &e) {
+func (c *Client) advice(e *Error) string {
+	if c.options.Advise == nil {
+		return ""
+	}
+	return c.options.Advise(e)
+}
+
+// Status is the answer's, 0 for other errors.
+func Status(err error) int {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Status
 	}
 	return 0
 }
 
-// code is the answer's, "" for other errors.
-func code(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+// Code is the answer's, "" for other errors.
+func Code(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
 	return ""
 }
 
-func temporary(err error) bool {
-	var t *storage.TemporaryError
-	return errors.As(err, &t)
+// Temporary tells an error after which the same call may work.
+func Temporary(err error) bool {
+	_, ok := errors.AsType[*storage.TemporaryError](err)
+	return ok
+}
+
+// Unclear tells an error of a write after which the object may be there.
+func Unclear(err error) bool {
+	switch Code(err) {
+	case minio.NoSuchBucket:
+		return false
+	case minio.NoSuchUpload, minio.PreconditionFailed:
+		return true
+	}
+	switch Status(err) {
+	case http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed:
+		return true
+	}
+	return Temporary(err)
 }

@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"net/http"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// answer is what minio-go does not hand on of the last answer to a request.
-type answer struct {
+// Answer is what minio-go does not hand on of the last answer to a call.
+type Answer struct {
 	mu     sync.Mutex
 	status int
 	header http.Header
@@ -17,18 +17,18 @@ type answer struct {
 
 type answerKey struct{}
 
-// recorder writes each answer into the answer of the request's context.
+// recorder writes each answer into the Answer of the request's context.
 type recorder struct{ base http.RoundTripper }
 
 func (r recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := r.base.RoundTrip(request)
-	if a, ok := request.Context().Value(answerKey{}).(*answer); ok {
+	if a, ok := request.Context().Value(answerKey{}).(*Answer); ok {
 		a.record(response, err)
 	}
 	return response, err
 }
 
-func (a *answer) record(response *http.Response, err error) {
+func (a *Answer) record(response *http.Response, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.status, a.header, a.err = 0, nil, err
@@ -38,22 +38,22 @@ func (a *answer) record(response *http.Response, err error) {
 }
 
 // get is a header of the last answer.
-func (a *answer) get(header string) string {
+func (a *Answer) get(header string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.header.Get(header)
 }
 
 // failure is why the last request had no answer.
-func (a *answer) failure() error {
+func (a *Answer) failure() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.err
 }
 
-// date is when the service answered, by its clock; the zero time if it does
-// not say.
-func (a *answer) date() time.Time {
+// Date is when the service answered, by its clock; the zero time if it does not
+// say.
+func (a *Answer) Date() time.Time {
 	t, err := http.ParseTime(a.get("Date"))
 	if err != nil {
 		return time.Time{}
@@ -62,7 +62,7 @@ func (a *answer) date() time.Time {
 }
 
 // retryAfter is what the service asks to wait, in seconds or until a date.
-func (a *answer) retryAfter() time.Duration {
+func (a *Answer) retryAfter() time.Duration {
 	text := a.get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -71,7 +71,7 @@ func (a *answer) retryAfter() time.Duration {
 	if err != nil {
 		return 0
 	}
-	now := a.date()
+	now := a.Date()
 	if now.IsZero() {
 		now = time.Now()
 	}
