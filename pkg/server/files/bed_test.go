@@ -59,7 +59,7 @@ func folderBed(t testing.TB, dir string, o FolderOptions) *bed {
 func bucketBed(t testing.TB, server *dbtest.S3Server, name, endpoint string) *bed {
 	t.Helper()
 	server.Bucket(t, name, false)
-	b, err := OpenBucket(BucketOptions{Bucket: name, Prefix: "pre fix/é", Endpoint: endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, Pause: time.Millisecond})
+	b, err := OpenBucket(BucketOptions{Bucket: name, Prefix: "pre fix/é", Endpoint: endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, Pause: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
