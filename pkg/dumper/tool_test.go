@@ -257,3 +257,11 @@ func TestToolDiesWithItsParent(t *testing.T) {
 		t.Errorf("the tool lives on: %v", err)
 	}
 }
+
+// TestToolClean strikes out a password that is no UTF-8, too.
+func TestToolClean(t *testing.T) {
+	tl := &tool{password: "s\xffcret"}
+	if got := tl.clean("no \xfe\nfor s\xffcret\n"); got != "no ?\nfor [secret]" {
+		t.Errorf("%q", got)
+	}
+}
