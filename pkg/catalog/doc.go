@@ -24,7 +24,7 @@
 // says so ([Entry.Displaced]). A manifest is written once: the oldest version that
 // is proved is the one.
 //
-// Which backups stay is a [Policy]. [Survey] reads what there is, [Plan], a pure
+// Which backups stay is a [Policy] of package retention. [Survey] reads what there is, [Plan], a pure
 // function, decides and gives a reason for each, and [Prune] carries it out, all
 // under the instance's lock:
 //

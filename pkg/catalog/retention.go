@@ -6,29 +6,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dbacked/dbacked/pkg/retention"
 	"github.com/dbacked/dbacked/pkg/storage"
 )
 
-// Policy says which backups are kept: each that one of its rules keeps, the
-// others go. A rule that is zero keeps nothing, and a policy without any rule
-// removes nothing. All ages are measured from the newest good backup, so that
-// nothing goes while no new backups come, nor when a clock jumps ahead.
-type Policy struct {
-	KeepLast int // the newest ones
-
-	// The newest one of each of so many calendar days, weeks (from Monday),
-	// months and years that have one, counted from the newest back.
-	Daily, Weekly, Monthly, Yearly int
-
-	For     time.Duration  // all that are no older
-	Minimum time.Duration  // nothing younger goes, whatever else is said; no rule by itself
-	Zone    *time.Location // whose days count; nil is UTC
-}
-
-// HasRule tells whether a rule keeps anything. Minimum alone is none.
-func (p Policy) HasRule() bool {
-	return p.KeepLast > 0 || p.Daily > 0 || p.Weekly > 0 || p.Monthly > 0 || p.Yearly > 0 || p.For > 0
-}
+// Policy says which backups are kept. Those that count are the good ones.
+type Policy = retention.Policy
 
 // Dated is a backup with what the store itself says of it.
 type Dated struct {

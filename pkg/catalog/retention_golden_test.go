@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/dbacked/dbacked/pkg/retention"
 )
 
 var updateGolden = flag.Bool("update", false, "write the golden files of the plans")
@@ -84,8 +86,8 @@ func policies() []Policy {
 	}
 }
 
-// words are a policy's for people.
-func (p Policy) words() string {
+// inWords is a policy for people.
+func inWords(p Policy) string {
 	words := []string{"policy:"}
 	for _, rule := range []struct {
 		name string
@@ -95,7 +97,7 @@ func (p Policy) words() string {
 			words = append(words, fmt.Sprintf("%s %d", rule.name, rule.n))
 		}
 	}
-	return strings.Join(words, " ") + fmt.Sprintf(" for %s minimum %s", long(p.For), long(p.Minimum))
+	return strings.Join(words, " ") + fmt.Sprintf(" for %s minimum %s", retention.Long(p.For), retention.Long(p.Minimum))
 }
 
 // TestPlanGolden: each history, in the zones where it is told differently.
@@ -113,7 +115,7 @@ func TestPlanGolden(t *testing.T) {
 			var text strings.Builder
 			for _, p := range policies() {
 				p.Zone = zone
-				fmt.Fprintf(&text, "# %s\n", p.words())
+				fmt.Fprintf(&text, "# %s\n", inWords(p))
 				writePlan(&text, Plan(newestOf(history).Add(5*time.Minute), history, p), zone)
 			}
 			golden(t, name+"."+strings.ReplaceAll(zoneName, "/", "-"), text.String())

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dbacked/dbacked/pkg/retention"
 )
 
 const (
@@ -99,7 +101,7 @@ func Plan(now time.Time, backups []Dated, policy Policy) Pruning {
 		return cmp.Or(b.Date.Compare(a.Date), strings.Compare(b.ID, a.ID))
 	})
 	var p Pruning
-	judge := newJudge(now, backups, policy)
+	judge := retention.NewJudge(newest(now, backups), policy)
 	var copied, good int
 	for _, b := range backups {
 		d := Decision{ID: b.ID, Date: b.Date, Stored: b.Stored}
@@ -108,7 +110,12 @@ func Plan(now time.Time, backups []Dated, policy Policy) Pruning {
 			p.Alerts = append(p.Alerts, "backup "+b.ID+": "+why)
 		} else {
 			good++
-			d.Action, d.Rules, d.Reason = judge.decide(b.Date)
+			var keep bool
+			if keep, d.Rules, d.Reason = judge.Decide(b.Date); keep {
+				d.Action = ActionKeep
+			} else {
+				d.Action = ActionRemove
+			}
 		}
 		if d.Action == ActionRemove && b.Date.Sub(b.Manifest.Finished) > maxRedated {
 			copied++
@@ -120,6 +127,21 @@ func Plan(now time.Time, backups []Dated, policy Policy) Pruning {
 		p.stop()
 	}
 	return p
+}
+
+// newest is from when ages are measured: the newest good backup, or now if that is
+// sooner.
+func newest(now time.Time, backups []Dated) time.Time {
+	for _, b := range backups {
+		if suspect(now, b) != "" {
+			continue
+		}
+		if b.Date.Before(now) {
+			return b.Date
+		}
+		break
+	}
+	return now
 }
 
 // suspect says why a backup is none that counts, "" if it is a good one.
@@ -136,7 +158,7 @@ func suspect(now time.Time, b Dated) string {
 	case b.Date.IsZero():
 		return "the store does not say when it was written"
 	case ahead > maxAhead:
-		return fmt.Sprintf("from the future: the store's date is %s ahead of this machine's clock", long(ahead.Round(time.Second)))
+		return fmt.Sprintf("from the future: the store's date is %s ahead of this machine's clock", retention.Long(ahead.Round(time.Second)))
 	}
 	return ""
 }

@@ -200,16 +200,6 @@ func TestDatesThatAreNone(t *testing.T) {
 	}
 }
 
-func TestLong(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", day: "1d", 36 * hour: "1d12h", 90 * time.Minute: "1h30m", day + time.Second: "1d1s", 10 * time.Second: "10s", 30 * time.Minute: "30m",
-	} {
-		if got := long(d); got != want {
-			t.Errorf("%v is %q", d, got)
-		}
-	}
-}
-
 func TestPrune(t *testing.T) {
 	s, _, trust, _ := history(t)
 	for _, name := range []string{"mydb/control/lock", "mydb/notes/manifest", "mydb2/" + old1 + "/manifest", "mydb/" + old1 + "-x/manifest", "mydb/20250101T000000Z-000009/0000.dbacked"} {

@@ -1,4 +1,4 @@
-package catalog
+package retention
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// judge applies a policy to good backups, the newest first.
-type judge struct {
+// Judge applies a policy to backups, the newest first.
+type Judge struct {
 	policy Policy
 	newest time.Time // from which ages are measured
 	seen   int       // backups that were judged
@@ -23,20 +23,12 @@ type calendar struct {
 	seen         map[string]bool
 }
 
-func newJudge(now time.Time, backups []Dated, p Policy) *judge {
+// NewJudge applies p to backups of which the newest is of that time.
+func NewJudge(newest time.Time, p Policy) *Judge {
 	if p.Zone == nil {
 		p.Zone = time.UTC
 	}
-	j := &judge{policy: p, newest: now}
-	for _, b := range backups {
-		if suspect(now, b) != "" {
-			continue
-		}
-		if b.Date.Before(now) {
-			j.newest = b.Date
-		}
-		break
-	}
+	j := &Judge{policy: p, newest: newest}
 	for _, c := range []calendar{
 		{rule: "daily", period: "day", keep: p.Daily, name: func(t time.Time) string { return t.Format(time.DateOnly) }},
 		{rule: "weekly", period: "week", keep: p.Weekly, name: func(t time.Time) string {
@@ -76,8 +68,9 @@ func (v *verdict) removal() string {
 	return strings.Join(parts, "; ")
 }
 
-// decide judges the next backup.
-func (j *judge) decide(date time.Time) (Action, []string, string) {
+// Decide judges the next backup: whether it is kept, by which rules ("newest",
+// "minimum", "last", "daily", "weekly", "monthly", "yearly", "for"), and why, in words.
+func (j *Judge) Decide(date time.Time) (keep bool, rules []string, reason string) {
 	j.seen++
 	var v verdict
 	if j.seen == 1 {
@@ -85,7 +78,7 @@ func (j *judge) decide(date time.Time) (Action, []string, string) {
 	}
 	age := j.newest.Sub(date)
 	if age < j.policy.Minimum {
-		v.keeps("minimum", "younger than the minimum of "+long(j.policy.Minimum))
+		v.keeps("minimum", "younger than the minimum of "+Long(j.policy.Minimum))
 	}
 	if n := j.policy.KeepLast; n > 0 && j.seen <= n {
 		v.keeps("last", fmt.Sprintf("%d of the last %d", j.seen, n))
@@ -96,17 +89,17 @@ func (j *judge) decide(date time.Time) (Action, []string, string) {
 		c.decide(date.In(j.policy.Zone), &v)
 	}
 	if d := j.policy.For; d > 0 && age <= d {
-		v.keeps("for", "within "+long(d))
+		v.keeps("for", "within "+Long(d))
 	} else if d > 0 {
-		v.beyond = append(v.beyond, long(d))
+		v.beyond = append(v.beyond, Long(d))
 	}
 	switch {
 	case len(v.rules) > 0:
-		return ActionKeep, v.rules, strings.Join(v.keep, ", ")
+		return true, v.rules, strings.Join(v.keep, ", ")
 	case !j.policy.HasRule():
-		return ActionKeep, nil, "no rule says what to keep"
+		return true, nil, "no rule says what to keep"
 	}
-	return ActionRemove, nil, v.removal()
+	return false, nil, v.removal()
 }
 
 func (c *calendar) decide(local time.Time, v *verdict) {
@@ -130,8 +123,8 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// long is a duration in days, and what is left.
-func long(d time.Duration) string {
+// Long is a duration in days, and what is left.
+func Long(d time.Duration) string {
 	const day = 24 * time.Hour
 	days := d / day
 	rest := (d % day).String()
