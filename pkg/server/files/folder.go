@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,7 +22,7 @@ const (
 
 // FolderOptions may be left empty.
 type FolderOptions struct {
-	// Allowed is asked before a part's body is read. Its error is answered: as it is
+	// Allowed is asked before a part's body is read, and again when it was. Its error is answered: as it is
 	// if it is an *api.Problem, else as 409 with its text.
 	Allowed func(context.Context, Ref, Part) error
 	// Stored is told before a part's PUT is answered, but not when the part was put
@@ -159,10 +160,18 @@ func (f *Folder) Remove(_ context.Context, r Ref, _ string) error {
 	if err := f.root.RemoveAll(r.String()); err != nil {
 		return fmt.Errorf("remove %v: %w", r, err)
 	}
-	// Another file of the backup, or another backup, keeps them.
-	_ = f.root.Remove(r.Project + "/" + r.Backup)
-	_ = f.root.Remove(r.Project)
+	f.removeEmpty(r)
 	return nil
+}
+
+// removeEmpty removes a file's folders, unless another file of the backup, or another
+// backup, keeps them.
+func (f *Folder) removeEmpty(r Ref) {
+	for dir := r.String(); dir != "."; dir = path.Dir(dir) {
+		if err := f.root.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+	}
 }
 
 // tagOf is the ETag, without quotes, of a part whose MD5 an address holds.

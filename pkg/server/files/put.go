@@ -138,7 +138,7 @@ func (f *Folder) take(w http.ResponseWriter, r *http.Request, a address, part *P
 	if err := file.Sync(); err != nil {
 		return false, err
 	}
-	return f.publish(a, temp)
+	return f.publish(r.Context(), a, *part, temp)
 }
 
 // receive copies the body, and checks it.
@@ -172,8 +172,10 @@ func (f *Folder) receive(w http.ResponseWriter, r *http.Request, a address, part
 	return sum, nil
 }
 
-// publish makes a part of what was received, unless the file was completed meanwhile.
-func (f *Folder) publish(a address, temp string) (again bool, err error) {
+// publish makes a part of what was received, unless the file was completed meanwhile,
+// or takes no part any more: who removes a file forbids that first, and then waits for
+// the lock. So nothing comes after it.
+func (f *Folder) publish(ctx context.Context, a address, part Part, temp string) (again bool, err error) {
 	unlock, err := f.lock(a.ref, true)
 	if err != nil {
 		return false, err
@@ -187,6 +189,10 @@ func (f *Folder) publish(a address, temp string) (again bool, err error) {
 	case err == nil:
 		return false, errOver
 	case !errors.Is(err, ErrNotFound):
+		return false, err
+	}
+	if err := allow(ctx, f.options.Allowed, a.ref, part); err != nil {
+		f.removeEmpty(a.ref)
 		return false, err
 	}
 	if err := f.root.Rename(temp, partPath(a.ref, a.part, sum)); err != nil {
