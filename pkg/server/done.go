@@ -99,6 +99,9 @@ func (s *Server) finish(ctx context.Context, c caller, b records.Backup, st api.
 	if err := s.records.EndDone(ctx, b, s.options.Now()); err != nil {
 		return err
 	}
+	if s.options.Completed != nil {
+		s.options.Completed(b.ProjectID)
+	}
 	if st.PublicKey != "" && c.project.PublicKey != "" && !sameKey(st.PublicKey, c.project.PublicKey) {
 		s.options.Log.Warn("a backup was made with another key than the project's", zap.String("project", c.project.Name), zap.String("backup", b.ID))
 		return s.records.Audit(ctx, "agent "+b.AgentID, "key-mismatch", c.project.ID, "backup "+b.ID, s.options.Now())

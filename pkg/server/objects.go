@@ -80,6 +80,9 @@ func (s *Server) downloadURL(w http.ResponseWriter, r *http.Request, c caller) e
 	if b.State != records.StateDone {
 		return problemf(http.StatusNotFound, "this backup is not done")
 	}
+	if b.Removal.Phase != "" {
+		return problemf(http.StatusNotFound, "this backup was deleted")
+	}
 	all, err := s.records.Files(r.Context(), c.project.ID, b.ID)
 	if err != nil {
 		return err

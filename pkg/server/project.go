@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/dbacked/dbacked/pkg/api"
-	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
 // capabilities are what this service has beside what agents of 2018 know.
@@ -26,7 +25,7 @@ func (s *Server) project(w http.ResponseWriter, r *http.Request, c caller) error
 		p.NextDue = &due
 	}
 	if c.mayRead() {
-		backups, err := s.records.Backups(r.Context(), c.project.ID, []string{records.StateDone}, mostBackups)
+		backups, err := s.records.Stored(r.Context(), c.project.ID, mostBackups)
 		if err != nil {
 			return err
 		}

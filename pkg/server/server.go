@@ -13,7 +13,7 @@
 // Every call can be repeated after its answer was lost, with the same outcome.
 //
 // An agent's key can only add: of what is stored it sees the manifests alone, unless
-// its project allows more. What belongs to another project is answered like what does
+// its project allows more, and nothing that it says takes away what is done. What belongs to another project is answered like what does
 // not exist.
 package server
 
@@ -37,6 +37,9 @@ type Options struct {
 	Valid time.Duration
 	// Version is said in /healthz.
 	Version string
+	// Completed, if it is not nil, is told of each backup that was done, by its
+	// project. It is not to wait.
+	Completed func(project string)
 	// Log may be nil.
 	Log *zap.Logger
 	// Now is the clock; nil is time.Now.

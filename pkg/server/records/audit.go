@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/hex"
 	"time"
 )
@@ -15,8 +16,17 @@ type AuditEntry struct {
 
 // Audit adds an entry.
 func (s *Store) Audit(ctx context.Context, actor, action, projectID, detail string, now time.Time) error {
-	_, err := s.db.ExecContext(ctx, "INSERT INTO audit (id, at, actor, action, project_id, detail) VALUES ($1, $2, $3, $4, $5, $6)",
-		newID(), millis(now), actor, action, projectID, detail)
+	return audit(ctx, s.db, AuditEntry{At: now, Actor: actor, Action: action, ProjectID: projectID, Detail: detail})
+}
+
+// execer is a database, or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func audit(ctx context.Context, t execer, e AuditEntry) error {
+	_, err := t.ExecContext(ctx, "INSERT INTO audit (id, at, actor, action, project_id, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+		newID(), millis(e.At), e.Actor, e.Action, e.ProjectID, e.Detail)
 	return err
 }
 

@@ -25,6 +25,7 @@ type Backup struct {
 	Due, Started, Finished, LeaseUntil       time.Time
 	Size                                     int64
 	Progress                                 Progress
+	Removal                                  Removal
 
 	asked           bool
 	completingUntil time.Time
@@ -38,15 +39,19 @@ type Progress struct {
 }
 
 const backupColumns = `b.id, b.project_id, b.state, b.agent_id, b.agent_version, b.db_type, b.request_id, b.hash, b.public_key, b.error,
-	b.due, b.started, b.finished, b.lease_until, b.size, b.stage, b.plain_bytes, b.stored_bytes, b.asked, b.completing_until, b.fingerprint`
+	b.due, b.started, b.finished, b.lease_until, b.size, b.stage, b.plain_bytes, b.stored_bytes, b.asked, b.completing_until, b.fingerprint,
+	b.removal, b.kept, b.deleted, b.deleted_by, b.deleted_why, b.deleted_how, b.sweep_at, b.removed, b.removal_error`
 
 func scanBackup(row scanner) (b Backup, err error) {
-	var due, started, finished, lease, completing int64
-	var asked int
+	var due, started, finished, lease, completing, deleted, sweep, removed int64
+	var asked, kept int
+	m := &b.Removal
 	err = row.Scan(&b.ID, &b.ProjectID, &b.State, &b.AgentID, &b.AgentVersion, &b.DBType, &b.RequestID, &b.Hash, &b.PublicKey, &b.Error,
-		&due, &started, &finished, &lease, &b.Size, &b.Progress.Stage, &b.Progress.PlainBytes, &b.Progress.StoredBytes, &asked, &completing, &b.fingerprint)
+		&due, &started, &finished, &lease, &b.Size, &b.Progress.Stage, &b.Progress.PlainBytes, &b.Progress.StoredBytes, &asked, &completing, &b.fingerprint,
+		&m.Phase, &kept, &deleted, &m.By, &m.Why, &m.How, &sweep, &removed, &m.Error)
 	b.Due, b.Started, b.Finished, b.LeaseUntil, b.completingUntil = fromMillis(due), fromMillis(started), fromMillis(finished), fromMillis(lease), fromMillis(completing)
-	b.asked = asked != 0
+	b.asked, m.Kept = asked != 0, kept != 0
+	m.Deleted, m.SweepAt, m.Removed = fromMillis(deleted), fromMillis(sweep), fromMillis(removed)
 	return b, found(err)
 }
 
@@ -68,6 +73,13 @@ func (s *Store) Backups(ctx context.Context, projectID string, states []string, 
 		where = " AND b.state IN (" + strings.Join(places, ", ") + ")"
 	}
 	return query(ctx, s.db, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.project_id = $1"+where+" ORDER BY b.started DESC, b.id DESC LIMIT $2", args...)
+}
+
+// Stored are the backups of a project that are done and were not deleted, the newest
+// first, up to limit: what can be restored.
+func (s *Store) Stored(ctx context.Context, projectID string, limit int) ([]Backup, error) {
+	return query(ctx, s.db, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.project_id = $1 AND b.state = $2 AND b.removal = '' ORDER BY b.started DESC, b.id DESC LIMIT $3",
+		projectID, StateDone, limit)
 }
 
 // change reads a project and a backup that nobody else changes, and runs f.

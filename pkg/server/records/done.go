@@ -17,7 +17,7 @@ const (
 )
 
 // BeginDone begins to complete a backup, also a lost one. ErrConflict: it is done,
-// or being completed, otherwise. ErrLost: it failed.
+// or being completed, otherwise. ErrLost: it failed, or its files are being removed.
 func (s *Store) BeginDone(ctx context.Context, projectID, id, agentID, fingerprint string, now time.Time) (v Verdict, b Backup, err error) {
 	err = s.change(ctx, projectID, id, func(t *sql.Tx, _ Project, is Backup) error {
 		b = is
@@ -26,7 +26,7 @@ func (s *Store) BeginDone(ctx context.Context, projectID, id, agentID, fingerpri
 		}
 		busy := b.State == StateCompleting && b.completingUntil.After(now)
 		switch {
-		case b.State == StateFailed:
+		case b.State == StateFailed, b.State != StateDone && b.Removal.Phase != "":
 			return ErrLost
 		case (b.State == StateDone || busy) && b.fingerprint != fingerprint:
 			return ErrConflict
@@ -55,8 +55,10 @@ func (s *Store) EndDone(ctx context.Context, done Backup, now time.Time) error {
 			return nil
 		case b.State != StateCompleting && b.State != StateLost || b.fingerprint != done.fingerprint:
 			return ErrConflict // a slow one may be lost by now, and all of it is there
+		case b.Removal.Phase != "":
+			return ErrLost // it was so slow that its files are being removed
 		}
-		if _, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, finished = $4, size = $5, hash = $6, public_key = $7 WHERE project_id = $1 AND id = $2",
+		if _, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, finished = $4, size = $5, hash = $6, public_key = $7, sweep_at = 0 WHERE project_id = $1 AND id = $2",
 			b.ProjectID, b.ID, StateDone, millis(now), done.Size, done.Hash, done.PublicKey); err != nil {
 			return err
 		}
@@ -98,11 +100,11 @@ func (s *Store) Fail(ctx context.Context, projectID, id, agentID, text string, n
 		if b.AgentID != agentID {
 			return ErrLost
 		}
-		if b.State != StateOpen && b.State != StateLost {
+		if b.State != StateOpen && b.State != StateLost || b.Removal.Phase != "" {
 			return nil
 		}
-		if _, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, error = $4, finished = $5 WHERE project_id = $1 AND id = $2",
-			projectID, id, StateFailed, text, millis(now)); err != nil || p.active != b.ID {
+		if _, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, error = $4, finished = $5, sweep_at = $6 WHERE project_id = $1 AND id = $2",
+			projectID, id, StateFailed, text, millis(now), millis(now.Add(s.options.SweepFailed))); err != nil || p.active != b.ID {
 			return err
 		}
 		_, err := t.ExecContext(ctx, "UPDATE projects SET active = '' WHERE id = $1", projectID)

@@ -205,12 +205,12 @@ func (s *Store) Files(ctx context.Context, projectID, id string) ([]File, error)
 // mostObjects bounds a listing.
 const mostObjects = 100_000
 
-// Objects are the complete files of a project's backups that are done or open, by
-// their names, which begin with prefix.
+// Objects are the complete files of a project's backups that are done and not deleted,
+// or open, by their names, which begin with prefix.
 func (s *Store) Objects(ctx context.Context, projectID, prefix string) ([]File, error) {
 	escape := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 	all, err := query(ctx, s.db, scanOwned, "SELECT "+fileColumns+", b.state, b.agent_id FROM files f JOIN backups b ON b.project_id = f.project_id AND b.id = f.backup_id"+
-		` WHERE f.project_id = $1 AND f.complete = 1 AND b.state IN ('open', 'completing', 'done') AND f.name LIKE $2 ESCAPE '\' ORDER BY f.name LIMIT $3`,
+		` WHERE f.project_id = $1 AND f.complete = 1 AND b.state IN ('open', 'completing', 'done') AND b.removal = '' AND f.name LIKE $2 ESCAPE '\' ORDER BY f.name LIMIT $3`,
 		projectID, escape.Replace(prefix)+"%", mostObjects)
 	// SQLite's LIKE knows no case.
 	kept := all[:0]

@@ -74,7 +74,7 @@ func (s *Store) give(ctx context.Context, t *sql.Tx, p Project, ask Ask, now tim
 		case b.State == StateCompleting && b.completingUntil.After(now), b.State == StateOpen && b.LeaseUntil.After(now):
 			return b, ErrNotDue
 		}
-		if _, err := t.ExecContext(ctx, "UPDATE backups SET state = $3 WHERE project_id = $1 AND id = $2", p.ID, b.ID, StateLost); err != nil {
+		if _, err := t.ExecContext(ctx, "UPDATE backups SET state = $3, sweep_at = $4 WHERE project_id = $1 AND id = $2", p.ID, b.ID, StateLost, millis(now.Add(s.options.SweepLost))); err != nil {
 			return b, err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/dbacked/dbacked/pkg/retention"
 )
 
 // Project is a database that is backed up.
@@ -18,18 +20,29 @@ type Project struct {
 	Created        time.Time
 	AgentsRestore  bool // agents' keys may read
 
+	// Keep says which backups are kept; without a rule, all are. Its Zone is not kept:
+	// days are those of the project's Zone.
+	Keep  retention.Policy
+	Grace time.Duration // from a backup's deletion to the removal of its files
+
 	active string // the backup that holds the lock
 }
 
-const projectColumns = "p.id, p.name, p.public_key, p.schedule, p.zone, p.agents_restore, p.created, p.next_due, p.active"
+const projectColumns = "p.id, p.name, p.public_key, p.schedule, p.zone, p.agents_restore, p.created, p.next_due, p.active, " +
+	"p.keep_last, p.keep_daily, p.keep_weekly, p.keep_monthly, p.keep_yearly, p.keep_for, p.keep_minimum, p.grace"
 
 // scanner is a row, or one of several.
 type scanner interface{ Scan(to ...any) error }
 
 func scanProject(row scanner, more ...any) (p Project, err error) {
 	var restore int
-	var created, due int64
-	err = row.Scan(append([]any{&p.ID, &p.Name, &p.PublicKey, &p.Schedule, &p.Zone, &restore, &created, &due, &p.active}, more...)...)
+	var created, due, keepFor, minimum, grace int64
+	k := &p.Keep
+	err = row.Scan(append([]any{
+		&p.ID, &p.Name, &p.PublicKey, &p.Schedule, &p.Zone, &restore, &created, &due, &p.active,
+		&k.KeepLast, &k.Daily, &k.Weekly, &k.Monthly, &k.Yearly, &keepFor, &minimum, &grace,
+	}, more...)...)
+	k.For, k.Minimum, p.Grace = ofMillis(keepFor), ofMillis(minimum), ofMillis(grace)
 	p.AgentsRestore, p.Created, p.NextDue = restore != 0, fromMillis(created), fromMillis(due)
 	return p, found(err)
 }
@@ -40,10 +53,20 @@ func (s *Store) CreateProject(ctx context.Context, p Project, now time.Time) (Pr
 	if p.Name == "" || len(p.Name) > 200 {
 		return p, fmt.Errorf("a project's name has 1 to 200 bytes")
 	}
+	if p.Grace == 0 {
+		p.Grace = DefaultGrace
+	}
+	if p.Keep.Minimum == 0 && !p.Keep.HasRule() {
+		p.Keep.Minimum = DefaultMinimum
+	}
+	if err := p.checkRetention(); err != nil {
+		return p, err
+	}
 	p.ID, p.Created, p.NextDue, p.active = newID(), now, now, ""
-	r, err := s.db.ExecContext(ctx, `INSERT INTO projects (id, name, public_key, schedule, zone, agents_restore, created, next_due, active)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '') ON CONFLICT (name) DO NOTHING`,
-		p.ID, p.Name, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore), millis(p.Created), millis(p.NextDue))
+	r, err := s.db.ExecContext(ctx, `INSERT INTO projects (id, name, public_key, schedule, zone, agents_restore, created, next_due, active,
+		keep_last, keep_daily, keep_weekly, keep_monthly, keep_yearly, keep_for, keep_minimum, grace)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (name) DO NOTHING`,
+		append([]any{p.ID, p.Name, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore), millis(p.Created), millis(p.NextDue)}, p.retention()...)...)
 	if affected(r, err) == ErrNotFound {
 		err = ErrTaken
 	}
@@ -70,8 +93,12 @@ func (s *Store) Projects(ctx context.Context) ([]Project, error) {
 
 // UpdateProject changes all but the name, when it was made, and what is due.
 func (s *Store) UpdateProject(ctx context.Context, p Project) error {
-	return affected(s.db.ExecContext(ctx, "UPDATE projects SET public_key = $2, schedule = $3, zone = $4, agents_restore = $5 WHERE id = $1",
-		p.ID, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore)))
+	if err := p.checkRetention(); err != nil {
+		return err
+	}
+	return affected(s.db.ExecContext(ctx, `UPDATE projects SET public_key = $2, schedule = $3, zone = $4, agents_restore = $5,
+		keep_last = $6, keep_daily = $7, keep_weekly = $8, keep_monthly = $9, keep_yearly = $10, keep_for = $11, keep_minimum = $12, grace = $13 WHERE id = $1`,
+		append([]any{p.ID, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore)}, p.retention()...)...))
 }
 
 // SetDue changes when the next backup is due, unless one is due already.

@@ -18,6 +18,18 @@
 // and all of it is there. done never changes. What completes and is given up (its
 // parts are not all there) becomes what it was.
 //
+// # What becomes of its files
+//
+//	(nothing)  they are there, or are still to come
+//	deleted    a rule, or somebody, took the backup away: nobody sees it, its files are
+//	           there until the grace is over, and it can be undeleted
+//	removing   a replica removes its files, or did and was stopped: another goes on
+//	removed    they are gone; the record stays
+//
+// Only a backup that is done is deleted. The files of a failed one, and of one that was
+// lost for a day, are removed without that: a DONE that comes after it began finds the
+// backup over. See [Removal].
+//
 // Each method that changes something is one transaction on the project's row, and
 // can be repeated: with the same words the outcome is the same.
 //
@@ -50,6 +62,11 @@ var (
 	ErrNotDue   = errors.New("no backup is due")
 	ErrLost     = errors.New("the backup is over, or was given to another agent")
 	ErrConflict = errors.New("it was said before, and differently")
+
+	ErrNotDone = errors.New("the backup is not done")
+	ErrLast    = errors.New("it is the last good backup")
+	ErrKept    = errors.New("the backup is kept")
+	ErrRemoved = errors.New("the backup's files are removed, or are being removed")
 )
 
 // Options sets how backups are given.
@@ -63,6 +80,25 @@ type Options struct {
 	// Completing is how long a replica may take to complete a backup before another
 	// may try: one may have been killed. 0 means 3 minutes.
 	Completing time.Duration
+	// SweepFailed and SweepLost are how long the files of a failed and of a lost backup
+	// are left alone; 0 means 15 minutes and 24 hours. SweepAgain is when they are
+	// removed once more, for what came meanwhile; 0 means 24 hours.
+	SweepFailed, SweepLost, SweepAgain time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		of        *time.Duration
+		otherwise time.Duration
+	}{
+		{&o.Lease, 5 * time.Minute}, {&o.OldLease, 2 * time.Hour}, {&o.Completing, 3 * time.Minute},
+		{&o.SweepFailed, 15 * time.Minute}, {&o.SweepLost, 24 * time.Hour}, {&o.SweepAgain, 24 * time.Hour},
+	} {
+		if *d.of <= 0 {
+			*d.of = d.otherwise
+		}
+	}
+	return o
 }
 
 // Store is what is known. Its methods may be called from several goroutines, and
@@ -88,16 +124,7 @@ var migrations embed.FS
 // Open opens "sqlite:PATH", which it makes (mode 0600), or a "postgres://…" URL,
 // and brings it up to date.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	if o.Lease <= 0 {
-		o.Lease = 5 * time.Minute
-	}
-	if o.OldLease <= 0 {
-		o.OldLease = 2 * time.Hour
-	}
-	if o.Completing <= 0 {
-		o.Completing = 3 * time.Minute
-	}
-	s := &Store{options: o, seen: newSightings()}
+	s := &Store{options: o.withDefaults(), seen: newSightings()}
 	var err error
 	if path, ok := strings.CutPrefix(dsn, sqlitePrefix); ok {
 		s.db, err = openSQLite(path)
@@ -233,6 +260,9 @@ func fromMillis(n int64) time.Time {
 	}
 	return time.UnixMilli(n).UTC()
 }
+
+// ofMillis is a length of time as it is stored.
+func ofMillis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
 func flag(b bool) int {
 	if b {

@@ -10,7 +10,7 @@ import (
 // ErrTurn says that another replica looks after alerts by now.
 var ErrTurn = errors.New("another replica took the turn")
 
-// Turn is a replica's turn to look after alerts. What it opens and closes counts
+// Turn is a replica's turn to look after alerts, or to prune. What it opens and closes counts
 // only until the next turn begins: a replica that was slow knows old facts.
 type Turn struct {
 	number int64
@@ -22,11 +22,28 @@ type Turn struct {
 // pause is how long nobody took a turn when the service was away.
 const pause = 10 * time.Minute
 
-// TakeTurn takes the turn, unless one began less than half of every ago.
+// What turns are taken for: rows of watch.
+const (
+	ofAlerts  = 1
+	ofPruning = 2
+)
+
+// TakeTurn takes the turn to look after alerts, unless one began less than half of
+// every ago.
 func (s *Store) TakeTurn(ctx context.Context, every time.Duration, now time.Time) (turn Turn, ok bool, err error) {
+	return s.takeTurn(ctx, ofAlerts, every, now)
+}
+
+// TakePruning takes the turn to look for what is to be deleted and removed. It only
+// saves work: each of that is done once whoever looks.
+func (s *Store) TakePruning(ctx context.Context, every time.Duration, now time.Time) (turn Turn, ok bool, err error) {
+	return s.takeTurn(ctx, ofPruning, every, now)
+}
+
+func (s *Store) takeTurn(ctx context.Context, of int, every time.Duration, now time.Time) (turn Turn, ok bool, err error) {
 	err = s.tx(ctx, func(t *sql.Tx) error {
 		var at, since int64
-		if err := t.QueryRowContext(ctx, s.forUpdate("SELECT turn, at, since FROM watch WHERE id = 1")).Scan(&turn.number, &at, &since); err != nil {
+		if err := t.QueryRowContext(ctx, s.forUpdate("SELECT turn, at, since FROM watch WHERE id = $1"), of).Scan(&turn.number, &at, &since); err != nil {
 			return err
 		}
 		passed := now.Sub(fromMillis(at))
@@ -35,11 +52,11 @@ func (s *Store) TakeTurn(ctx context.Context, every time.Duration, now time.Time
 		}
 		ok = true
 		turn.number++
-		if at != 0 && passed > pause {
+		if at != 0 && passed > pause || at == 0 && of == ofPruning { // an upgrade is a pause
 			since = millis(now)
 		}
 		turn.Since = fromMillis(since)
-		_, err := t.ExecContext(ctx, "UPDATE watch SET turn = $1, at = $2, since = $3 WHERE id = 1", turn.number, millis(now), since)
+		_, err := t.ExecContext(ctx, "UPDATE watch SET turn = $2, at = $3, since = $4 WHERE id = $1", of, turn.number, millis(now), since)
 		return err
 	})
 	return turn, ok && err == nil, err
@@ -49,7 +66,7 @@ func (s *Store) TakeTurn(ctx context.Context, every time.Duration, now time.Time
 func (s *Store) inTurn(ctx context.Context, turn Turn, f func(t *sql.Tx) error) error {
 	return s.tx(ctx, func(t *sql.Tx) error {
 		var number int64
-		if err := t.QueryRowContext(ctx, s.forUpdate("SELECT turn FROM watch WHERE id = 1")).Scan(&number); err != nil {
+		if err := t.QueryRowContext(ctx, s.forUpdate("SELECT turn FROM watch WHERE id = $1"), ofAlerts).Scan(&number); err != nil {
 			return err
 		}
 		if number != turn.number {
