@@ -18,6 +18,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/server"
 	"github.com/dbacked/dbacked/pkg/server/alerts"
+	"github.com/dbacked/dbacked/pkg/server/pruner"
 	"github.com/dbacked/dbacked/pkg/systemd"
 )
 
@@ -67,7 +68,8 @@ func (k *serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	var handler http.Handler = server.New(r, store, server.Options{PublicURL: k.PublicURL, Version: version, Log: log})
+	prune := pruner.New(r, store, pruner.Options{Log: log})
+	var handler http.Handler = server.New(r, store, server.Options{PublicURL: k.PublicURL, Version: version, Completed: prune.Completed, Log: log})
 	if folder != nil {
 		mux := http.NewServeMux()
 		mux.Handle("/files/", folder)
@@ -78,19 +80,22 @@ func (k *serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	stop := watch(ctx, alerts.New(r, alerts.Options{SMTP: smtp, Log: log}))
+	stop := besides(ctx, alerts.New(r, alerts.Options{SMTP: smtp, Log: log}).Run, prune.Run)
 	defer stop()
 	return k.serve(ctx, handler, listeners, notify, log)
 }
 
-// watch looks for alerts until stop is called, which waits for what is being told.
-func watch(ctx context.Context, r *alerts.Runner) (stop func()) {
+// besides runs what goes on beside serving until stop is called, which waits for what
+// is being done.
+func besides(ctx context.Context, all ...func(ctx context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { r.Run(ctx) })
+	var running sync.WaitGroup
+	for _, run := range all {
+		running.Go(func() { run(ctx) })
+	}
 	return func() {
 		cancel()
-		watching.Wait()
+		running.Wait()
 	}
 }
 
