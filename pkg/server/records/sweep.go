@@ -140,3 +140,9 @@ func (s *Store) Swept(ctx context.Context, b Backup, now time.Time) error {
 		return audit(ctx, t, AuditEntry{At: now, Actor: b.Removal.By, Action: "backup-removed", ProjectID: b.ProjectID, Detail: b.ID})
 	})
 }
+
+// CountStored counts the backups of a project that may have files, now or still to come.
+func (s *Store) CountStored(ctx context.Context, projectID string) (n int, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT count(*) FROM backups WHERE project_id = $1 AND (removal <> $2 OR sweep_at > 0)", projectID, PhaseRemoved).Scan(&n)
+	return n, err
+}
