@@ -63,6 +63,12 @@ func TestAgentsOnlyAdd(t *testing.T) {
 		if own.Backups == nil || len(own.Backups) != 0 {
 			t.Errorf("it sees %+v", own.Backups)
 		}
+		// It takes nothing back that is done: the one file, its parts, or the backup.
+		b.call(b.agent, "POST", b.path(o.given.Backup.ID, "discard"), `{"agentId":"agent-1","file":"backup"}`).fails(http.StatusConflict, "over")
+		b.call(b.agent, "POST", b.path(o.given.Backup.ID, "parts"), fmt.Sprintf(`{"agentId":"agent-1","file":"backup","partNumber":1,"hash":%q,"size":1}`, sum([]byte("x")))).fails(http.StatusConflict, "over")
+		b.call(b.agent, "POST", b.path(o.given.Backup.ID, "status"), `{"status":"ERROR","agentId":"agent-1","error":"never mind"}`).is(http.StatusOK, nil)
+		b.call(b.agent, "DELETE", b.path(o.given.Backup.ID, ""), "").fails(http.StatusNotFound, "no DELETE")
+		b.holds(o, []byte("all of it"), 1)
 		b.passes(time.Hour)
 		b.call(b.restore, "POST", "/projects/own/backups", `{"agentId":"x"}`).fails(http.StatusForbidden, "cannot make backups")
 		b.project.AgentsRestore = true
