@@ -15,8 +15,9 @@ import (
 type projectCommand struct {
 	Create projectCreate `cmd:"" help:"Make a project, and its agents' first key."`
 	List   projectList   `cmd:"" help:"List the projects."`
+	Show   projectShow   `cmd:"" help:"Show a project."`
 	Set    projectSet    `cmd:"" help:"Change a project."`
-	Remove projectRemove `cmd:"" help:"Remove a project that has no backup."`
+	Remove projectRemove `cmd:"" help:"Remove a project that has no backup, or none any more."`
 }
 
 // project is what is printed of one.
@@ -28,15 +29,25 @@ type project struct {
 	NextDue   *time.Time `json:"nextDue,omitempty"`
 	PublicKey string     `json:"publicKey,omitempty"`
 	Restores  bool       `json:"agentsRestore"`
+	Retention kept       `json:"retention"`
 	APIKey    string     `json:"apikey,omitempty"` // once
 }
 
 func shown(p records.Project) project {
-	s := project{ID: p.ID, Name: p.Name, Schedule: p.Schedule, Timezone: p.Zone, PublicKey: p.PublicKey, Restores: p.AgentsRestore}
-	if due := p.NextDue.UTC(); !p.NextDue.IsZero() {
-		s.NextDue = &due
+	return project{
+		ID: p.ID, Name: p.Name, Schedule: p.Schedule, Timezone: p.Zone, NextDue: moment(p.NextDue),
+		PublicKey: p.PublicKey, Restores: p.AgentsRestore, Retention: shownKept(p),
 	}
-	return s
+}
+
+// write says what there is to know of a project.
+func (s project) write(w io.Writer) {
+	due := "never"
+	if s.NextDue != nil {
+		due = s.NextDue.Format(time.RFC3339)
+	}
+	fmt.Fprintf(w, "project\t%s\nid\t%s\nschedule\t%s (%s)\nnext due\t%s\n", s.Name, s.ID, s.Schedule, s.Timezone, due)
+	fmt.Fprintf(w, "keep\t%s\nkeep minimum\t%s\ngrace\t%s\n", s.Retention.words(), s.Retention.Minimum, s.Retention.Grace)
 }
 
 type projectCreate struct {
@@ -44,9 +55,10 @@ type projectCreate struct {
 	Name          string `arg:"" help:"What to call it."`
 	PublicKey     string `name:"public-key" placeholder:"FILE" help:"Public key (PEM) that its backups are encrypted for; agents that have one of their own use that."`
 	Schedule      string `name:"schedule" default:"@daily" placeholder:"CRON" help:"When backups are due: a cron expression, or @hourly, @daily, @weekly, @monthly."`
-	Timezone      string `name:"timezone" default:"UTC" placeholder:"ZONE" help:"Time zone of the schedule."`
+	Timezone      string `name:"timezone" default:"UTC" placeholder:"ZONE" help:"Time zone of the schedule, and of the days of the rules."`
 	AgentsRestore bool   `name:"agents-restore" help:"Let agents' keys read backups too. Without it they can only add."`
-	JSON          bool   `name:"json" help:"Print JSON."`
+	keepFlags
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 // Help shows an example.
@@ -55,6 +67,7 @@ func (*projectCreate) Help() string {
 
 Examples:
   dbacked-server project create shop --public-key public.pem --schedule '0 2 * * *' --timezone Europe/Paris
+  dbacked-server project create shop --keep-daily 7 --keep-weekly 4 --keep-monthly 12
   dbacked-server project create shop --json | jq -r .apikey`
 }
 
@@ -66,15 +79,18 @@ func (k *projectCreate) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	p := records.Project{Name: k.Name, PublicKey: key, Schedule: k.Schedule, Zone: k.Timezone, AgentsRestore: k.AgentsRestore}
+	p.Keep.Minimum = records.DefaultMinimum
+	if err := k.apply(&p); err != nil {
+		return err
+	}
 	r, err := k.records(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }()
 	now := time.Now()
-	p, err := r.CreateProject(ctx, records.Project{
-		Name: k.Name, PublicKey: key, Schedule: k.Schedule, Zone: k.Timezone, AgentsRestore: k.AgentsRestore,
-	}, now)
+	p, err = r.CreateProject(ctx, p, now)
 	if errors.Is(err, records.ErrTaken) {
 		return fmt.Errorf("there is a project %s already: dbacked-server project list", k.Name)
 	}
@@ -126,11 +142,26 @@ func (k *projectList) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return list(a, k.JSON, all, shown, func(w io.Writer) {
-		fmt.Fprintln(w, "NAME\tSCHEDULE\tZONE\tNEXT DUE\tID")
+		fmt.Fprintln(w, "NAME\tSCHEDULE\tZONE\tNEXT DUE\tKEEP\tID")
 		for _, p := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name, p.Schedule, p.Zone, p.NextDue.UTC().Format(time.DateTime), p.ID)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Schedule, p.Zone, p.NextDue.UTC().Format(time.DateTime), shownKept(p).words(), p.ID)
 		}
 	})
+}
+
+type projectShow struct {
+	dataFlags
+	Name string `arg:"" help:"The project."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+func (k *projectShow) Run(ctx context.Context, a *app) error {
+	r, p, err := k.project(ctx, k.Name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	return a.print(k.JSON, shown(p), shown(p).write)
 }
 
 type projectSet struct {
@@ -138,9 +169,10 @@ type projectSet struct {
 	Name          string  `arg:"" help:"The project."`
 	PublicKey     *string `name:"public-key" placeholder:"FILE" help:"Public key (PEM)."`
 	Schedule      *string `name:"schedule" placeholder:"CRON" help:"When backups are due."`
-	Timezone      *string `name:"timezone" placeholder:"ZONE" help:"Time zone of the schedule."`
+	Timezone      *string `name:"timezone" placeholder:"ZONE" help:"Time zone of the schedule, and of the days of the rules."`
 	AgentsRestore *bool   `name:"agents-restore" negatable:"" help:"Let agents' keys read backups too."`
-	JSON          bool    `name:"json" help:"Print JSON."`
+	keepFlags
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (k *projectSet) Run(ctx context.Context, a *app) error {
@@ -165,6 +197,9 @@ func (k *projectSet) Run(ctx context.Context, a *app) error {
 	if k.AgentsRestore != nil {
 		p.AgentsRestore = *k.AgentsRestore
 	}
+	if err := k.apply(&p); err != nil {
+		return err
+	}
 	schedule, err := parseSchedule(p.Schedule, p.Zone)
 	if err != nil {
 		return err
@@ -178,45 +213,14 @@ func (k *projectSet) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	if err := r.Audit(ctx, a.actor, "project-set", p.ID, p.Name, now); err != nil {
+	if err := r.Audit(ctx, a.actor, "project-set", p.ID, p.Name+", keep "+shownKept(p).words(), now); err != nil {
 		return err
 	}
-	return a.print(k.JSON, shown(p), func(w io.Writer) {
-		fmt.Fprintf(w, "project\t%s\nschedule\t%s (%s)\nnext due\t%s\n", p.Name, p.Schedule, p.Zone, p.NextDue.UTC().Format(time.RFC3339))
-	})
+	return a.print(k.JSON, shown(p), shown(p).write)
 }
 
 func set(to *string, from *string) {
 	if from != nil {
 		*to = *from
 	}
-}
-
-type projectRemove struct {
-	dataFlags
-	Name string `arg:"" help:"The project."`
-}
-
-// Help says what is refused.
-func (*projectRemove) Help() string {
-	return "A project with backups is not removed: they would be lost with it. Its keys can be revoked."
-}
-
-func (k *projectRemove) Run(ctx context.Context, a *app) error {
-	r, p, err := k.project(ctx, k.Name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	all, err := r.Backups(ctx, p.ID, nil, 1)
-	if err != nil {
-		return err
-	}
-	if len(all) > 0 {
-		return fmt.Errorf("project %s has backups: it is kept; revoke its keys to end it (dbacked-server key list %s)", p.Name, p.Name)
-	}
-	if err := r.DeleteProject(ctx, p.ID); err != nil {
-		return err
-	}
-	return r.Audit(ctx, a.actor, "project-remove", p.ID, p.Name, time.Now())
 }

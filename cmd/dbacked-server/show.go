@@ -6,64 +6,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
-
-type backupCommand struct {
-	List backupList `cmd:"" help:"List a project's backups, also those that failed."`
-}
-
-type backupList struct {
-	dataFlags
-	Project string `arg:"" help:"The project."`
-	Limit   int    `name:"limit" default:"100" help:"List at most so many, the newest."`
-	JSON    bool   `name:"json" help:"Print JSON, one object a backup."`
-}
-
-// backup is what is printed of one.
-type backup struct {
-	ID           string     `json:"id"`
-	State        string     `json:"state"`
-	AgentID      string     `json:"agentId"`
-	AgentVersion string     `json:"agentVersion"`
-	DBType       string     `json:"dbType"`
-	Due          time.Time  `json:"due"`
-	Started      time.Time  `json:"started"`
-	Finished     *time.Time `json:"finished,omitempty"`
-	Size         int64      `json:"size"`
-	Error        string     `json:"error,omitempty"`
-}
-
-func shownBackup(b records.Backup) backup {
-	s := backup{
-		ID: b.ID, State: b.State, AgentID: b.AgentID, AgentVersion: b.AgentVersion, DBType: b.DBType,
-		Due: b.Due.UTC(), Started: b.Started.UTC(), Size: b.Size, Error: b.Error,
-	}
-	if finished := b.Finished.UTC(); !b.Finished.IsZero() {
-		s.Finished = &finished
-	}
-	return s
-}
-
-func (k *backupList) Run(ctx context.Context, a *app) error {
-	r, p, err := k.project(ctx, k.Project)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	all, err := r.Backups(ctx, p.ID, nil, k.Limit)
-	if err != nil {
-		return err
-	}
-	return list(a, k.JSON, all, shownBackup, func(w io.Writer) {
-		fmt.Fprintln(w, "ID\tSTATE\tSTARTED\tSIZE\tAGENT\tERROR")
-		for _, b := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.80q\n", b.ID, b.State, b.Started.UTC().Format(time.DateTime), humanize.IBytes(uint64(max(b.Size, 0))), b.AgentID, b.Error)
-		}
-	})
-}
 
 type agentCommand struct {
 	List agentList `cmd:"" help:"List the agents that asked for a project's backups."`

@@ -61,16 +61,16 @@ func (l *loader) keepDuration(variable string, fallback time.Duration) time.Dura
 	if !ok {
 		return fallback
 	}
-	d, err := parseLong(g.text())
+	d, err := ParseDuration(g.text())
 	if err != nil {
 		l.wrong(variable, g, "%q is not a duration: write 48h, 30d or 8w", g.text())
 	}
 	return d
 }
 
-// parseLong is time.ParseDuration that also knows weeks and days, of 24 hours, before the rest: "1w2d12h". It
+// ParseDuration is that of package time, and also knows weeks and days, of 24 hours, before the rest: "1w2d12h". It
 // takes none below zero.
-func parseLong(text string) (time.Duration, error) {
+func ParseDuration(text string) (time.Duration, error) {
 	parts := regexp.MustCompile(`^(?:([0-9]{1,6})w)?(?:([0-9]{1,6})d)?(.*)$`).FindStringSubmatch(text)
 	if parts == nil {
 		return 0, errors.New("it holds a line break")

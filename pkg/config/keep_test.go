@@ -61,12 +61,12 @@ func TestParseLong(t *testing.T) {
 		"0": 0, "0s": 0, "0d": 0, "30d": 30 * day, "8w": 8 * week, "1w2d3h4m": week + 2*day + 3*time.Hour + 4*time.Minute,
 		"36h": 36 * time.Hour, "1d1.5h": day + 90*time.Minute, "15250w": 15250 * week,
 	} {
-		if got, err := parseLong(text); err != nil || got != want {
+		if got, err := ParseDuration(text); err != nil || got != want {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "30", "d", "-1d", "1d-1h", "-1h", "1.5d", "1d2w", "1y", "1 d", "15251w", "15250w6d", "999999w", "9999999d", "1d\n", "1h2d", "∞"} {
-		if got, err := parseLong(text); err == nil {
+		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
@@ -77,14 +77,14 @@ func FuzzParseLong(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		d, err := parseLong(text)
+		d, err := ParseDuration(text)
 		if err != nil {
 			return
 		}
 		if d < 0 {
 			t.Errorf("%q is %v", text, d)
 		}
-		if again, err := parseLong(d.String()); err != nil || again != d {
+		if again, err := ParseDuration(d.String()); err != nil || again != d {
 			t.Errorf("%q is %v, and that %v, %v", text, d, again, err)
 		}
 	})

@@ -154,7 +154,7 @@ func (l *loader) objectLock() (mode string, d time.Duration) {
 		return "", 0
 	}
 	mode, text, _ := strings.Cut(g.text(), ":")
-	d, err := parseLong(text)
+	d, err := ParseDuration(text)
 	if mode != "compliance" && mode != "governance" || err != nil || d <= 0 {
 		l.wrong(varS3ObjectLock, g, "%q is no protection: write compliance:30d or governance:30d", g.text())
 	}
@@ -167,7 +167,7 @@ func (l *loader) long(variable string) time.Duration {
 	if !ok {
 		return 0
 	}
-	d, err := parseLong(g.text())
+	d, err := ParseDuration(g.text())
 	if err != nil || d <= 0 {
 		l.wrong(variable, g, "%q is not a duration: write 12h or 7d", g.text())
 	}

@@ -91,8 +91,12 @@ func (o Options) withDefaults() Options {
 		of        *time.Duration
 		otherwise time.Duration
 	}{
-		{&o.Lease, 5 * time.Minute}, {&o.OldLease, 2 * time.Hour}, {&o.Completing, 3 * time.Minute},
-		{&o.SweepFailed, 15 * time.Minute}, {&o.SweepLost, 24 * time.Hour}, {&o.SweepAgain, 24 * time.Hour},
+		{&o.Lease, 5 * time.Minute},
+		{&o.OldLease, 2 * time.Hour},
+		{&o.Completing, 3 * time.Minute},
+		{&o.SweepFailed, 15 * time.Minute},
+		{&o.SweepLost, 24 * time.Hour},
+		{&o.SweepAgain, 24 * time.Hour},
 	} {
 		if *d.of <= 0 {
 			*d.of = d.otherwise
