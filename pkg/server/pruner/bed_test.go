@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,12 @@ func onEach(t *testing.T, replicas int, test func(t *testing.T, b *bed)) {
 			test(t, newBed(t, replicas, kind == "postgresql and a bucket"))
 		})
 	}
+}
+
+// onOne runs a test on the kind of service that starts at once.
+func onOne(t *testing.T, test func(t *testing.T, b *bed)) {
+	t.Parallel()
+	test(t, newBed(t, 1, false))
 }
 
 func newBed(t *testing.T, replicas int, remote bool) *bed {
@@ -280,6 +287,16 @@ func (b *bed) seen(want ...*made) {
 	}
 	if strings.Join(ids, " ") != strings.Join(wanted, " ") {
 		b.t.Errorf("there are %q instead of %q", ids, wanted)
+	}
+	var objects struct{ Objects []struct{ BackupID string } }
+	b.say(b.restore, "GET", "/projects/"+b.project.ID+"/objects", "", &objects)
+	for _, o := range objects.Objects {
+		if !slices.Contains(wanted, o.BackupID) {
+			b.t.Errorf("a file of %s is listed", o.BackupID)
+		}
+	}
+	if len(objects.Objects) != len(want) {
+		b.t.Errorf("%d files are listed", len(objects.Objects))
 	}
 }
 

@@ -7,7 +7,7 @@
 //
 // # What is deleted
 //
-// The rules are those of package retention, on the times at which backups were done, by
+// The rules are those of package retention, on the times at which backups were begun, by
 // days of the project's time zone. They are applied after each backup that was done, and
 // every five minutes. Nothing is deleted of a project without a rule, nor while its last
 // backup failed, or was lost; never the newest good one, nor one that somebody keeps.

@@ -2,7 +2,9 @@ package pruner
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,7 +65,7 @@ func TestRules(t *testing.T) {
 
 // TestNoRule keeps all.
 func TestNoRule(t *testing.T) {
-	onEach(t, 1, func(t *testing.T, b *bed) {
+	onOne(t, func(t *testing.T, b *bed) {
 		first, second := b.backup(), b.backup()
 		b.passes(10_000 * time.Hour)
 		b.retain()
@@ -132,6 +134,108 @@ func TestLastGood(t *testing.T) {
 		_, err = b.stores[0].UndeleteBackup(ctx, b.project.ID, first.id, "alice", b.now())
 		b.ok(err)
 		b.seen(first)
+	})
+}
+
+// TestNotOutlived: what a rule deleted is not removed while the only other good one is
+// older, for it would be the newest.
+func TestNotOutlived(t *testing.T) {
+	onEach(t, 2, func(t *testing.T, b *bed) {
+		old, first, second := b.backup(), b.backup(), b.backup()
+		_, err := b.stores[0].KeepBackup(t.Context(), b.project.ID, old.id, "alice", true, b.now())
+		b.ok(err)
+		b.keeps(func(p *records.Project) { p.Keep.KeepLast, p.Keep.Minimum = 1, 0 })
+		b.retain()
+		b.seen(second, old)
+		_, err = b.stores[0].DeleteBackup(t.Context(), b.project.ID, second.id, records.Deletion{Actor: "alice"}, b.now())
+		b.ok(err)
+		b.passes(10 * 24 * time.Hour)
+		b.sweep()
+		b.is(second, records.StateDone, records.PhaseRemoved) // as somebody chose
+		b.is(first, records.StateDone, records.PhaseDeleted)
+		_, err = b.stores[0].UndeleteBackup(t.Context(), b.project.ID, first.id, "alice", b.now())
+		b.ok(err)
+		b.seen(first, old)
+	})
+}
+
+// TestLateIsNoNewer: a backup that was lost and is done late is as old as it is, and does
+// not displace the one that was begun after it.
+func TestLateIsNoNewer(t *testing.T) {
+	onEach(t, 2, func(t *testing.T, b *bed) {
+		b.keeps(func(p *records.Project) { p.Keep.KeepLast, p.Keep.Minimum = 1, 0 })
+		late := b.lost()
+		second := b.backup()
+		if status := b.done(late); status != http.StatusOK {
+			t.Fatalf("late: %d", status)
+		}
+		b.seen(second, late)
+		b.retain()
+		b.seen(second)
+	})
+}
+
+// TestBothAtOnce deletes the two that are left at the same time: one is refused.
+func TestBothAtOnce(t *testing.T) {
+	onEach(t, 2, func(t *testing.T, b *bed) {
+		for range 10 {
+			pair := []*made{b.backup(), b.backup()}
+			var both sync.WaitGroup
+			errs := make([]error, 2)
+			for i, s := range b.stores {
+				both.Go(func() {
+					_, errs[i] = s.DeleteBackup(t.Context(), b.project.ID, pair[i].id, records.Deletion{Actor: "alice"}, b.now())
+				})
+			}
+			both.Wait()
+			if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), records.ErrLast) {
+				t.Fatalf("%v, %v", errs[0], errs[1])
+			}
+			for _, m := range pair { // nothing is left for the next round
+				_, err := b.stores[0].DeleteBackup(t.Context(), b.project.ID, m.id, records.Deletion{Actor: "alice", Last: true}, b.now())
+				b.ok(err)
+			}
+		}
+	})
+}
+
+// TestUndeleteMeetsSweep undeletes when the grace ends, as the sweepers come: the backup
+// is there again, or it is too late, and all of it is gone.
+func TestUndeleteMeetsSweep(t *testing.T) {
+	onEach(t, 2, func(t *testing.T, b *bed) {
+		b.backup()
+		won := map[bool]int{}
+		for seed := range uint64(30) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			m := b.backup()
+			_, err := b.stores[0].DeleteBackup(t.Context(), b.project.ID, m.id, records.Deletion{Actor: "alice", Now: true}, b.now())
+			b.ok(err)
+			var both sync.WaitGroup
+			before, after := time.Duration(r.IntN(4000))*time.Microsecond, time.Duration(r.IntN(4000))*time.Microsecond
+			both.Go(func() {
+				time.Sleep(before)
+				_, err = b.stores[0].UndeleteBackup(t.Context(), b.project.ID, m.id, "alice", b.now())
+			})
+			both.Go(func() { time.Sleep(after); b.sweep() })
+			both.Wait()
+			won[err == nil]++
+			switch {
+			case err == nil:
+				b.is(m, records.StateDone, "")
+				b.sweep()
+				if !b.there(m) {
+					t.Errorf("seed %d: undeleted, and gone", seed)
+				}
+			case errors.Is(err, records.ErrRemoved):
+				b.is(m, records.StateDone, records.PhaseRemoved)
+				if b.there(m) {
+					t.Errorf("seed %d: removed, and there", seed)
+				}
+			default:
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+		t.Logf("undeleted or not: %v", won)
 	})
 }
 

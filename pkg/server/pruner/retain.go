@@ -61,7 +61,7 @@ func Excess(project records.Project, zone *time.Location, stored []records.Backu
 	if len(stored) == 0 {
 		return nil
 	}
-	newest := stored[0].Finished
+	newest := stored[0].Started
 	if newest.After(now) { // a clock was set back
 		newest = now
 	}
@@ -70,7 +70,7 @@ func Excess(project records.Project, zone *time.Location, stored []records.Backu
 	judge := retention.NewJudge(newest, policy)
 	why = map[string]string{}
 	for _, b := range stored {
-		if keep, _, reason := judge.Decide(b.Finished); !keep {
+		if keep, _, reason := judge.Decide(b.Started); !keep {
 			why[b.ID] = reason
 		}
 	}

@@ -33,7 +33,7 @@ func TestSameAsTheAgent(t *testing.T) {
 		for i := range r.IntN(100) {
 			at = at.Add(-time.Duration(r.Int64N(int64(widest))))
 			id := fmt.Sprint("backup-", i)
-			stored = append(stored, records.Backup{ID: id, State: records.StateDone, Finished: at})
+			stored = append(stored, records.Backup{ID: id, State: records.StateDone, Started: at})
 			dated = append(dated, catalog.Dated{Entry: catalog.Entry{ID: id, Manifest: &catalog.Manifest{Finished: at}}, Date: at})
 		}
 		why := Excess(records.Project{Keep: policy}, zone, stored, now)

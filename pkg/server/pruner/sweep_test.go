@@ -89,7 +89,7 @@ func TestFailedAndLost(t *testing.T) {
 
 // TestAwayForLong: a service that was away gives agents a day to say that they are done.
 func TestAwayForLong(t *testing.T) {
-	onEach(t, 1, func(t *testing.T, b *bed) {
+	onOne(t, func(t *testing.T, b *bed) {
 		turn, ok, err := b.stores[0].TakePruning(t.Context(), time.Minute, b.now())
 		if err != nil || !ok || turn.Since.IsZero() {
 			t.Fatal(turn, ok, err)
@@ -143,16 +143,39 @@ func TestSweepMeetsDone(t *testing.T) {
 	})
 }
 
+// TestSlowDone lets a replica that completes a lost backup stop in the middle, for longer
+// than a sweeper waits: it is over then, and what the replica says after that is refused.
+func TestSlowDone(t *testing.T) {
+	onEach(t, 2, func(t *testing.T, b *bed) {
+		m := b.lost()
+		verdict, begun, err := b.stores[1].BeginDone(t.Context(), b.project.ID, m.id, "a", "all", b.now())
+		if err != nil || verdict != records.DoneNow {
+			t.Fatal(verdict, err)
+		}
+		b.passes(25 * time.Hour)
+		b.sweep() // its lease was renewed
+		b.is(m, records.StateCompleting, "")
+		b.passes(2 * time.Hour)
+		b.sweep()
+		b.is(m, records.StateLost, records.PhaseRemoved)
+		if err := b.stores[1].EndDone(t.Context(), begun, b.now()); !errors.Is(err, records.ErrLost) {
+			t.Errorf("the end of it: %v", err)
+		}
+		b.is(m, records.StateLost, records.PhaseRemoved)
+		b.refusesLate(m)
+	})
+}
+
 // breaks is a store that fails as it is told.
 type breaks struct {
 	Remover
-	err func(n int) error // of the nth call, from 1
-	n   int
+	err func(r files.Ref) error
+	n   int // calls
 }
 
 func (s *breaks) Remove(ctx context.Context, r files.Ref, upload string) error {
 	s.n++
-	if err := s.err(s.n); err != nil {
+	if err := s.err(r); err != nil {
 		return err
 	}
 	return s.Remover.Remove(ctx, r, upload)
@@ -187,7 +210,7 @@ func (b *bed) left(m *made) (n int) {
 func TestStoreFails(t *testing.T) {
 	onEach(t, 1, func(t *testing.T, b *bed) {
 		m := b.several()
-		broken := &breaks{Remover: b.files, err: func(int) error { return errors.New("the disk is read-only") }}
+		broken := &breaks{Remover: b.files, err: func(files.Ref) error { return errors.New("the disk is read-only") }}
 		b.pruners[0].files = broken
 		for range 3 {
 			b.sweep()
@@ -201,7 +224,7 @@ func TestStoreFails(t *testing.T) {
 		if n := b.log.FilterMessageSnippet("could not be removed").Len(); n != 1 || broken.n != 3 {
 			t.Errorf("said %d times of %d", n, broken.n)
 		}
-		broken.err = func(int) error { return nil }
+		broken.err = func(files.Ref) error { return nil }
 		b.sweep()
 		got, err = b.stores[0].Backup(t.Context(), b.project.ID, m.id)
 		b.ok(err)
@@ -219,6 +242,37 @@ func TestStoreFails(t *testing.T) {
 	})
 }
 
+// TestLockedHoldUpNone: however many cannot be removed, the others are.
+func TestLockedHoldUpNone(t *testing.T) {
+	onOne(t, func(t *testing.T, b *bed) {
+		locked := map[string]bool{}
+		for range mostFailures + 2 {
+			m := b.begin()
+			b.fail(m)
+			locked[m.id] = true
+		}
+		b.passes(time.Hour)
+		b.pruners[0].files = &breaks{Remover: b.files, err: func(r files.Ref) error {
+			if locked[r.Backup] {
+				return errors.New("it is locked")
+			}
+			return nil
+		}}
+		for range 3 {
+			b.sweep()
+			b.passes(5 * time.Minute)
+		}
+		m := b.begin()
+		b.fail(m)
+		b.passes(time.Hour)
+		b.sweep()
+		b.is(m, records.StateFailed, records.PhaseRemoved)
+		if n := b.log.FilterMessageSnippet("could not be removed").Len(); n != len(locked) {
+			t.Errorf("said %d times of %d", n, len(locked))
+		}
+	})
+}
+
 // TestKilled lets a replica die between two files: another goes on when its claim is
 // over, and what the first says then counts for nothing.
 func TestKilled(t *testing.T) {
@@ -229,6 +283,10 @@ func TestKilled(t *testing.T) {
 		claimed, ok, err := b.stores[0].ClaimSweep(t.Context(), all[0], b.now().Add(claimLimit), time.Time{}, b.now())
 		if err != nil || !ok || claimed.ID != m.id {
 			t.Fatal(claimed, ok, err)
+		}
+		// Another that saw it at the same time does not get it.
+		if _, ok, err := b.stores[1].ClaimSweep(t.Context(), all[0], b.now().Add(claimLimit), time.Time{}, b.now()); err != nil || ok {
+			t.Fatalf("claimed twice: %v, %v", ok, err)
 		}
 		b.ok(b.files.Remove(t.Context(), files.Ref{Project: b.project.ID, Backup: m.id, Number: 3}, ""))
 		b.sweep()

@@ -75,11 +75,15 @@ func (s *Store) Backups(ctx context.Context, projectID string, states []string, 
 	return query(ctx, s.db, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.project_id = $1"+where+" ORDER BY b.started DESC, b.id DESC LIMIT $2", args...)
 }
 
+// storedNewestFirst are the backups of a project, $1, that are done, $2, and not
+// deleted. The newest is the one that was begun last: what it holds is of that time, also
+// where another one, lost and late, was done after it.
+const storedNewestFirst = "SELECT " + backupColumns + " FROM backups b WHERE b.project_id = $1 AND b.state = $2 AND b.removal = '' ORDER BY b.started DESC, b.id DESC"
+
 // Stored are the backups of a project that are done and were not deleted, the newest
 // first, up to limit: what can be restored.
 func (s *Store) Stored(ctx context.Context, projectID string, limit int) ([]Backup, error) {
-	return query(ctx, s.db, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.project_id = $1 AND b.state = $2 AND b.removal = '' ORDER BY b.started DESC, b.id DESC LIMIT $3",
-		projectID, StateDone, limit)
+	return query(ctx, s.db, scanBackup, storedNewestFirst+" LIMIT $3", projectID, StateDone, limit)
 }
 
 // change reads a project and a backup that nobody else changes, and runs f.

@@ -79,9 +79,9 @@ func (s *Store) DeleteBackup(ctx context.Context, projectID, id string, d Deleti
 	return b, err
 }
 
-// others counts the good backups beside b that were done at a time or later.
+// others counts the good backups beside b that were begun at a time or later.
 func (s *Store) others(ctx context.Context, t rowQuerier, b Backup, since time.Time) (n int, err error) {
-	err = t.QueryRowContext(ctx, "SELECT count(*) FROM backups WHERE project_id = $1 AND id <> $2 AND state = $3 AND removal = '' AND finished >= $4",
+	err = t.QueryRowContext(ctx, "SELECT count(*) FROM backups WHERE project_id = $1 AND id <> $2 AND state = $3 AND removal = '' AND started >= $4",
 		b.ProjectID, b.ID, StateDone, millis(since)).Scan(&n)
 	return n, err
 }

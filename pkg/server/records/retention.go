@@ -19,6 +19,9 @@ const (
 	// mostKept is more backups than anybody keeps by one rule, longestKept longer.
 	mostKept    = 1_000_000
 	longestKept = 200 * 365 * 24 * time.Hour
+
+	// mostAtOnce bounds for how long a project waits: the rest is deleted the next time.
+	mostAtOnce = 1000
 )
 
 // ByRules is who deletes by a project's rules, in the audit log.
@@ -91,7 +94,7 @@ func (s *Store) excess(ctx context.Context, t rowQuerier, p Project, excess Exce
 	if ok, err := s.lastIsGood(ctx, t, p, now); err != nil || !ok {
 		return nil, err
 	}
-	stored, err := s.newestStored(ctx, t, p.ID)
+	stored, err := query(ctx, t, scanBackup, storedNewestFirst, p.ID, StateDone)
 	if err != nil || len(stored) < 2 {
 		return nil, err
 	}
@@ -102,13 +105,7 @@ func (s *Store) excess(ctx context.Context, t rowQuerier, p Project, excess Exce
 			found = append(found, b)
 		}
 	}
-	return found, nil
-}
-
-// newestStored are all backups that are done and not deleted, by when they were done.
-func (s *Store) newestStored(ctx context.Context, t querier, projectID string) ([]Backup, error) {
-	return query(ctx, t, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.project_id = $1 AND b.state = $2 AND b.removal = '' ORDER BY b.finished DESC, b.id DESC",
-		projectID, StateDone)
+	return found[max(0, len(found)-mostAtOnce):], nil // the oldest
 }
 
 // lastIsGood says whether the backup that was begun last, of those that are not being

@@ -10,9 +10,10 @@ import (
 const mayWait = time.Hour
 
 // ToSweep are backups whose files are to be looked at now, the one that waits longest
-// first, up to limit. Each is to be claimed.
+// first, up to limit; those that could not be removed come after the others, so that they
+// hold up none. Each is to be claimed.
 func (s *Store) ToSweep(ctx context.Context, now time.Time, limit int) ([]Backup, error) {
-	return query(ctx, s.db, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.sweep_at > 0 AND b.sweep_at <= $1 ORDER BY b.sweep_at, b.project_id, b.id LIMIT $2", millis(now), limit)
+	return query(ctx, s.db, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.sweep_at > 0 AND b.sweep_at <= $1 ORDER BY CASE WHEN b.removal_error = '' THEN 0 ELSE 1 END, b.sweep_at, b.project_id, b.id LIMIT $2", millis(now), limit)
 }
 
 // ClaimSweep gives the removal of a backup's files to one of those who ask, until a
@@ -86,7 +87,7 @@ func (s *Store) outlived(ctx context.Context, t *sql.Tx, p Project, b Backup, no
 		if good, err := s.lastIsGood(ctx, t, p, now); err != nil || !good {
 			return false, err
 		}
-		since = b.Finished
+		since = b.Started
 	}
 	n, err := s.others(ctx, t, b, since)
 	return n > 0, err
