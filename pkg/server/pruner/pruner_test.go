@@ -2,19 +2,17 @@ package pruner
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
-// TestRules lets three replicas apply a rule after each backup: what it does not keep is
+// testRules lets three replicas apply a rule after each backup: what it does not keep is
 // deleted once, seen no more, there for a week, and then removed once.
-func TestRules(t *testing.T) {
-	onEach(t, 3, func(t *testing.T, b *bed) {
+func testRules(t *testing.T, s servers) {
+	onEach(t, s, 3, func(t *testing.T, b *bed) {
 		ctx := t.Context()
 		b.keeps(func(p *records.Project) { p.Keep.KeepLast, p.Keep.Minimum = 2, 0 })
 		var all []*made
@@ -74,10 +72,10 @@ func TestNoRule(t *testing.T) {
 	})
 }
 
-// TestNotAfterFailure deletes nothing while the last backup failed, was lost, or hangs,
+// testNotAfterFailure deletes nothing while the last backup failed, was lost, or hangs,
 // and removes nothing that a rule deleted before.
-func TestNotAfterFailure(t *testing.T) {
-	onEach(t, 2, func(t *testing.T, b *bed) {
+func testNotAfterFailure(t *testing.T, s servers) {
+	onEach(t, s, 2, func(t *testing.T, b *bed) {
 		first, second := b.backup(), b.backup()
 		b.keeps(func(p *records.Project) { p.Keep.KeepLast, p.Keep.Minimum = 1, 0 })
 		b.fail(b.begin())
@@ -111,10 +109,10 @@ func TestNotAfterFailure(t *testing.T) {
 	})
 }
 
-// TestLastGood is never taken: not by a rule, nor by hand unless that says so, nor at the
+// testLastGood is never taken: not by a rule, nor by hand unless that says so, nor at the
 // end of a grace in which the others went.
-func TestLastGood(t *testing.T) {
-	onEach(t, 2, func(t *testing.T, b *bed) {
+func testLastGood(t *testing.T, s servers) {
+	onEach(t, s, 2, func(t *testing.T, b *bed) {
 		ctx, hand := t.Context(), records.Deletion{Actor: "alice", Why: "by hand", Now: true}
 		first, second := b.backup(), b.backup()
 		b.keeps(func(p *records.Project) { p.Keep.KeepLast, p.Keep.Minimum = 1, 0 })
@@ -137,10 +135,10 @@ func TestLastGood(t *testing.T) {
 	})
 }
 
-// TestNotOutlived: what a rule deleted is not removed while the only other good one is
+// testNotOutlived: what a rule deleted is not removed while the only other good one is
 // older, for it would be the newest.
-func TestNotOutlived(t *testing.T) {
-	onEach(t, 2, func(t *testing.T, b *bed) {
+func testNotOutlived(t *testing.T, s servers) {
+	onEach(t, s, 2, func(t *testing.T, b *bed) {
 		old, first, second := b.backup(), b.backup(), b.backup()
 		_, err := b.stores[0].KeepBackup(t.Context(), b.project.ID, old.id, "alice", true, b.now())
 		b.ok(err)
@@ -159,10 +157,10 @@ func TestNotOutlived(t *testing.T) {
 	})
 }
 
-// TestLateIsNoNewer: a backup that was lost and is done late is as old as it is, and does
+// testLateIsNoNewer: a backup that was lost and is done late is as old as it is, and does
 // not displace the one that was begun after it.
-func TestLateIsNoNewer(t *testing.T) {
-	onEach(t, 2, func(t *testing.T, b *bed) {
+func testLateIsNoNewer(t *testing.T, s servers) {
+	onEach(t, s, 2, func(t *testing.T, b *bed) {
 		b.keeps(func(p *records.Project) { p.Keep.KeepLast, p.Keep.Minimum = 1, 0 })
 		late := b.lost()
 		second := b.backup()
@@ -175,73 +173,9 @@ func TestLateIsNoNewer(t *testing.T) {
 	})
 }
 
-// TestBothAtOnce deletes the two that are left at the same time: one is refused.
-func TestBothAtOnce(t *testing.T) {
-	onEach(t, 2, func(t *testing.T, b *bed) {
-		for range 10 {
-			pair := []*made{b.backup(), b.backup()}
-			var both sync.WaitGroup
-			errs := make([]error, 2)
-			for i, s := range b.stores {
-				both.Go(func() {
-					_, errs[i] = s.DeleteBackup(t.Context(), b.project.ID, pair[i].id, records.Deletion{Actor: "alice"}, b.now())
-				})
-			}
-			both.Wait()
-			if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), records.ErrLast) {
-				t.Fatalf("%v, %v", errs[0], errs[1])
-			}
-			for _, m := range pair { // nothing is left for the next round
-				_, err := b.stores[0].DeleteBackup(t.Context(), b.project.ID, m.id, records.Deletion{Actor: "alice", Last: true}, b.now())
-				b.ok(err)
-			}
-		}
-	})
-}
-
-// TestUndeleteMeetsSweep undeletes when the grace ends, as the sweepers come: the backup
-// is there again, or it is too late, and all of it is gone.
-func TestUndeleteMeetsSweep(t *testing.T) {
-	onEach(t, 2, func(t *testing.T, b *bed) {
-		b.backup()
-		won := map[bool]int{}
-		for seed := range uint64(30) {
-			r := rand.New(rand.NewPCG(seed, 2))
-			m := b.backup()
-			_, err := b.stores[0].DeleteBackup(t.Context(), b.project.ID, m.id, records.Deletion{Actor: "alice", Now: true}, b.now())
-			b.ok(err)
-			var both sync.WaitGroup
-			before, after := time.Duration(r.IntN(4000))*time.Microsecond, time.Duration(r.IntN(4000))*time.Microsecond
-			both.Go(func() {
-				time.Sleep(before)
-				_, err = b.stores[0].UndeleteBackup(t.Context(), b.project.ID, m.id, "alice", b.now())
-			})
-			both.Go(func() { time.Sleep(after); b.sweep() })
-			both.Wait()
-			won[err == nil]++
-			switch {
-			case err == nil:
-				b.is(m, records.StateDone, "")
-				b.sweep()
-				if !b.there(m) {
-					t.Errorf("seed %d: undeleted, and gone", seed)
-				}
-			case errors.Is(err, records.ErrRemoved):
-				b.is(m, records.StateDone, records.PhaseRemoved)
-				if b.there(m) {
-					t.Errorf("seed %d: removed, and there", seed)
-				}
-			default:
-				t.Fatalf("seed %d: %v", seed, err)
-			}
-		}
-		t.Logf("undeleted or not: %v", won)
-	})
-}
-
-// TestRun runs replicas as a service does: what one completes is pruned at once.
-func TestRun(t *testing.T) {
-	onEach(t, 2, func(t *testing.T, b *bed) {
+// testRun runs replicas as a service does: what one completes is pruned at once.
+func testRun(t *testing.T, s servers) {
+	onEach(t, s, 2, func(t *testing.T, b *bed) {
 		b.keeps(func(p *records.Project) { p.Keep.KeepLast, p.Keep.Minimum = 1, 0 })
 		stop := b.run()
 		defer stop()
