@@ -6,7 +6,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 
 # Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
-TEST_PACKAGES  := gcc postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db nginx
+TEST_PACKAGES  := gcc curl postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db nginx
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age zstd awscli rclone
 E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg postgresql
@@ -70,6 +70,7 @@ bench: bin/dbacked ## compare speed and memory with the databases' own tools
 	@packaging/need.sh $(BENCH_PACKAGES)
 	$(GO) test -run '^$$' -bench . ./pkg/encryptor ./pkg/uploader ./pkg/server/records
 	$(GO) test -run '^$$' -bench Polls -benchtime 20000x ./pkg/server
+	$(GO) test -run '^$$' -bench Scrape -benchtime 5x ./pkg/server/metrics
 	DBACKED_TEST_BINARY=$(CURDIR)/bin/dbacked $(GO) test -tags bench -v -count 1 -timeout 60m -run '^TestCompare' ./cmd/dbacked
 
 clean: ## remove what was built

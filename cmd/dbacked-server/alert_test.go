@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dbacked/dbacked/pkg/server/admin"
 	"github.com/dbacked/dbacked/pkg/server/alerts"
 )
 
@@ -47,9 +48,9 @@ func TestAlertTargets(t *testing.T) {
 	}))
 	defer hook.Close()
 	data := filepath.Join(t.TempDir(), "data")
-	var p project
+	var p admin.Project
 	well(t, data, &p, "project", "create", "shop", "--json")
-	var added, removed target
+	var added, removed admin.Target
 	well(t, data, &added, "alert", "target", "add", "shop", "--webhook", hook.URL+"/token-77777", "--json")
 	if added.Secret == "" || added.ProjectID != p.ID || strings.Contains(added.To, "77777") {
 		t.Errorf("%+v", added)

@@ -6,9 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
-	"github.com/dbacked/dbacked/pkg/server/records"
+	"github.com/dbacked/dbacked/pkg/server/admin"
 )
 
 type backupCommand struct {
@@ -26,67 +24,6 @@ type backupList struct {
 	JSON    bool   `name:"json" help:"Print JSON, one object a backup."`
 }
 
-// backup is what is printed of one.
-type backup struct {
-	ID           string     `json:"id"`
-	State        string     `json:"state"` // how it ended: what became of it then is in the rest
-	AgentID      string     `json:"agentId"`
-	AgentVersion string     `json:"agentVersion"`
-	DBType       string     `json:"dbType"`
-	Due          time.Time  `json:"due"`
-	Started      time.Time  `json:"started"`
-	Finished     *time.Time `json:"finished,omitempty"`
-	Size         int64      `json:"size"`
-	Error        string     `json:"error,omitempty"`
-
-	Kept         bool       `json:"kept"`
-	Removal      string     `json:"removal,omitempty"` // deleted, removing, removed
-	DeletedAt    *time.Time `json:"deletedAt,omitempty"`
-	DeletedBy    string     `json:"deletedBy,omitempty"`
-	DeletedWhy   string     `json:"deletedWhy,omitempty"`
-	RemoveAfter  *time.Time `json:"removeAfter,omitempty"` // its files
-	RemovedAt    *time.Time `json:"removedAt,omitempty"`
-	RemovalError string     `json:"removalError,omitempty"`
-}
-
-func shownBackup(b records.Backup) backup {
-	m := b.Removal
-	s := backup{
-		ID: b.ID, State: b.State, AgentID: b.AgentID, AgentVersion: b.AgentVersion, DBType: b.DBType,
-		Due: b.Due.UTC(), Started: b.Started.UTC(), Finished: moment(b.Finished), Size: b.Size, Error: b.Error,
-		Kept: m.Kept, Removal: m.Phase, DeletedAt: moment(m.Deleted), DeletedBy: m.By, DeletedWhy: m.Why,
-		RemovedAt: moment(m.Removed), RemovalError: m.Error,
-	}
-	if m.Phase == "" || m.Phase == records.PhaseDeleted {
-		s.RemoveAfter = moment(m.SweepAt)
-	}
-	return s
-}
-
-// moment is a time that may be none.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
-// standing is a backup's state, and what became of it then, in a few words.
-func standing(b records.Backup) string {
-	switch m := b.Removal; {
-	case m.Phase == records.PhaseDeleted:
-		return "deleted until " + m.SweepAt.UTC().Format(time.DateTime)
-	case m.Phase != "" && b.State == records.StateDone:
-		return m.Phase
-	case m.Phase != "":
-		return b.State + ", " + m.Phase
-	case m.Kept:
-		return b.State + ", kept"
-	}
-	return b.State
-}
-
 func (k *backupList) Run(ctx context.Context, a *app) error {
 	r, p, err := k.project(ctx, k.Project)
 	if err != nil {
@@ -97,14 +34,14 @@ func (k *backupList) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return list(a, k.JSON, all, shownBackup, func(w io.Writer) {
-		fmt.Fprintln(w, "ID\tSTATE\tSTARTED\tSIZE\tAGENT\tERROR")
+	return list(a, k.JSON, all, admin.ShowBackup, func(w io.Writer) {
+		fmt.Fprintln(w, "ID\tSTATE\tSTARTED\tSIZE\tPROGRESS\tAGENT\tERROR")
 		for _, b := range all {
 			wrong := b.Error
 			if b.Removal.Error != "" {
 				wrong = "its files stay: " + b.Removal.Error
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.80q\n", b.ID, standing(b), b.Started.UTC().Format(time.DateTime), humanize.IBytes(uint64(max(b.Size, 0))), b.AgentID, wrong)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.80q\n", b.ID, admin.Standing(b), b.Started.UTC().Format(time.DateTime), size(b.Size), progress(admin.ShowBackup(b).Progress), printable(b.AgentID), wrong)
 		}
 	})
 }

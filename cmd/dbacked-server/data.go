@@ -12,8 +12,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/dbacked/dbacked/pkg/scheduler"
 	"github.com/dbacked/dbacked/pkg/server"
+	"github.com/dbacked/dbacked/pkg/server/admin"
 	"github.com/dbacked/dbacked/pkg/server/files"
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
@@ -44,7 +44,7 @@ func (d dataFlags) records(ctx context.Context) (*records.Store, error) {
 		}
 		dsn = "sqlite:" + filepath.Join(d.Data, databaseName)
 	}
-	return records.Open(ctx, dsn, records.Options{Next: next})
+	return records.Open(ctx, dsn, records.Options{Next: admin.Next})
 }
 
 // project opens what the service knows, and finds a project by its name or its id.
@@ -53,17 +53,21 @@ func (d dataFlags) project(ctx context.Context, name string) (*records.Store, re
 	if err != nil {
 		return nil, records.Project{}, err
 	}
-	p, err := r.ProjectByName(ctx, name)
-	if errors.Is(err, records.ErrNotFound) {
-		p, err = r.Project(ctx, name)
-	}
-	if errors.Is(err, records.ErrNotFound) {
-		err = fmt.Errorf("there is no project %s: dbacked-server project list", name)
-	}
+	p, err := admin.New(r, "", time.Now).Project(ctx, name)
 	if err != nil {
 		_ = r.Close()
 	}
 	return r, p, err
+}
+
+// any opens what the service knows, and finds the id of a project; "" is all.
+func (d dataFlags) any(ctx context.Context, project string) (*records.Store, string, error) {
+	if project == "" {
+		r, err := d.records(ctx)
+		return r, "", err
+	}
+	r, p, err := d.project(ctx, project)
+	return r, p.ID, err
 }
 
 // folder makes the data folder.
@@ -100,26 +104,4 @@ func (d dataFlags) files(ctx context.Context, r *records.Store, log *zap.Logger)
 	}
 	folder, err := files.OpenFolder(filepath.Join(d.Data, "files"), secret, server.FolderOptions(r, nil, log))
 	return folder, folder, err
-}
-
-// next is when a project's backup is due after a time; never, if its schedule
-// cannot be read, which project create and set do not let happen.
-func next(p records.Project, after time.Time) time.Time {
-	schedule, err := parseSchedule(p.Schedule, p.Zone)
-	if err != nil {
-		return time.Time{}
-	}
-	return schedule.Next(after)
-}
-
-func parseSchedule(expression, zone string) (*scheduler.Schedule, error) {
-	location, err := time.LoadLocation(zone)
-	if err != nil {
-		return nil, fmt.Errorf("--timezone %s: %w", zone, err)
-	}
-	schedule, err := scheduler.Parse(expression, location)
-	if err != nil {
-		return nil, fmt.Errorf("--schedule: %w", err)
-	}
-	return schedule, nil
 }

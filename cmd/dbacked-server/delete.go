@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
+	"github.com/dbacked/dbacked/pkg/server/admin"
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
@@ -46,9 +45,8 @@ func (k *backupDelete) Run(ctx context.Context, a *app) error {
 	if err := k.confirm(ctx, a, r, p); err != nil {
 		return err
 	}
-	d := records.Deletion{Actor: a.actor, Why: k.Why, Last: k.Last, Now: k.Now}
-	return eachBackup(a, k.JSON, p, k.IDs, func(id string) (records.Backup, error) {
-		return r.DeleteBackup(ctx, p.ID, id, d, time.Now())
+	return eachBackup(a, k.JSON, k.IDs, func(id string) (records.Backup, error) {
+		return a.as(r).DeleteBackup(ctx, p, id, k.Why, k.Last, k.Now)
 	})
 }
 
@@ -60,9 +58,12 @@ func (k *backupDelete) confirm(ctx context.Context, a *app, r *records.Store, p 
 	for _, id := range k.IDs {
 		b, err := r.Backup(ctx, p.ID, id)
 		if err != nil {
-			return refused(p, id, b, err)
+			if errors.Is(err, records.ErrNotFound) {
+				err = &admin.NotFound{Kind: admin.KindBackup, Name: id}
+			}
+			return err
 		}
-		all = append(all, fmt.Sprintf("%s (%s, %s)", b.ID, standing(b), humanize.IBytes(uint64(max(b.Size, 0)))))
+		all = append(all, fmt.Sprintf("%s (%s, %s)", b.ID, admin.Standing(b), size(b.Size)))
 	}
 	when := "after " + time.Now().Add(p.Grace).UTC().Format(time.DateTime) + " UTC"
 	if k.Now {
@@ -90,34 +91,17 @@ func (a *app) confirm(question string) (bool, error) {
 }
 
 // eachBackup does something with backups, one by one, and prints what they are then.
-func eachBackup(a *app, asJSON bool, p records.Project, ids []string, do func(id string) (records.Backup, error)) error {
+func eachBackup(a *app, asJSON bool, ids []string, do func(id string) (records.Backup, error)) error {
 	for _, id := range ids {
 		b, err := do(id)
 		if err != nil {
-			return refused(p, id, b, err)
+			return err
 		}
-		if err := a.print(asJSON, shownBackup(b), func(w io.Writer) { fmt.Fprintf(w, "%s\t%s\n", b.ID, standing(b)) }); err != nil {
+		if err := a.print(asJSON, admin.ShowBackup(b), func(w io.Writer) { fmt.Fprintf(w, "%s\t%s\n", b.ID, admin.Standing(b)) }); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// refused says why something cannot be done with a backup, and what can.
-func refused(p records.Project, id string, b records.Backup, err error) error {
-	switch {
-	case errors.Is(err, records.ErrNotFound):
-		return fmt.Errorf("project %s has no backup %s: dbacked-server backup list %s", p.Name, id, p.Name)
-	case errors.Is(err, records.ErrNotDone):
-		return fmt.Errorf("backup %s is %s, not done: what is stored of a failed or lost one is removed by itself", id, b.State)
-	case errors.Is(err, records.ErrLast):
-		return fmt.Errorf("backup %s is the last good one of project %s: add --last to delete it all the same", id, p.Name)
-	case errors.Is(err, records.ErrKept):
-		return fmt.Errorf("backup %s is kept: dbacked-server backup release %s %s comes first", id, p.Name, id)
-	case errors.Is(err, records.ErrRemoved):
-		return fmt.Errorf("backup %s is %s: its files are removed, or are to be", id, standing(b))
-	}
-	return err
 }
 
 type backupUndelete struct {
@@ -138,8 +122,8 @@ func (k *backupUndelete) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	return eachBackup(a, k.JSON, p, k.IDs, func(id string) (records.Backup, error) {
-		return r.UndeleteBackup(ctx, p.ID, id, a.actor, time.Now())
+	return eachBackup(a, k.JSON, k.IDs, func(id string) (records.Backup, error) {
+		return a.as(r).UndeleteBackup(ctx, p, id)
 	})
 }
 
@@ -158,8 +142,8 @@ func (k *backupKeep) set(ctx context.Context, a *app, kept bool) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	return eachBackup(a, k.JSON, p, k.IDs, func(id string) (records.Backup, error) {
-		return r.KeepBackup(ctx, p.ID, id, a.actor, kept, time.Now())
+	return eachBackup(a, k.JSON, k.IDs, func(id string) (records.Backup, error) {
+		return a.as(r).KeepBackup(ctx, p, id, kept)
 	})
 }
 

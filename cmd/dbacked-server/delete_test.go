@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/dbacked/dbacked/pkg/server/admin"
 	"github.com/dbacked/dbacked/pkg/server/files"
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
@@ -65,8 +66,8 @@ func TestDelete(t *testing.T) {
 	refusedWith(t, data, "--last", "backup", "delete", "shop", first, "--yes")
 	second, _ := stored(t, data, "shop", 1)
 	refusedWith(t, data, "add --yes", "backup", "delete", "shop", first)
-	refusedWith(t, data, "has no backup nothing", "backup", "delete", "shop", "nothing", "--yes")
-	var b backup
+	refusedWith(t, data, "there is no backup \"nothing\"", "backup", "delete", "shop", "nothing", "--yes")
+	var b admin.Backup
 	well(t, data, &b, "backup", "delete", "shop", first, "--yes", "--json", "--why", "it is wrong")
 	if b.ID != first || b.State != "done" || b.Removal != "deleted" || b.DeletedWhy != "it is wrong" || b.DeletedBy == "" || b.RemoveAfter.Sub(*b.DeletedAt) != records.DefaultGrace {
 		t.Errorf("%+v", b)
@@ -75,12 +76,12 @@ func TestDelete(t *testing.T) {
 		t.Error(out)
 	}
 	refusedWith(t, data, "--last", "backup", "delete", "shop", second, "--yes")
-	var again backup
+	var again admin.Backup
 	well(t, data, &again, "backup", "undelete", "shop", first, "--json")
 	if again.ID != first || again.Removal != "" || !again.Kept || again.DeletedAt != nil || again.RemoveAfter != nil {
 		t.Errorf("%+v", again)
 	}
-	refusedWith(t, data, "backup release shop "+first, "backup", "delete", "shop", first, "--yes")
+	refusedWith(t, data, first+" is kept: release it first", "backup", "delete", "shop", first, "--yes")
 	well(t, data, nil, "backup", "release", "shop", first)
 	well(t, data, &b, "backup", "keep", "shop", second, "--json")
 	if out := well(t, data, nil, "backup", "list", "shop"); !b.Kept || !strings.Contains(out, "done, kept") {
@@ -107,7 +108,7 @@ func TestDeleteNow(t *testing.T) {
 	}
 	well(t, data, nil, "backup", "delete", "shop", id, "--now", "--last", "--yes")
 	serve(t, data)
-	var b backup
+	var b admin.Backup
 	for deadline := time.Now().Add(30 * time.Second); b.Removal != "removed"; time.Sleep(20 * time.Millisecond) {
 		well(t, data, &b, "backup", "list", "shop", "--json")
 		if time.Now().After(deadline) {
@@ -128,10 +129,11 @@ func TestDeleteAsks(t *testing.T) {
 	well(t, data, nil, "project", "create", "shop")
 	first, _ := stored(t, data, "shop", 0)
 	stored(t, data, "shop", 1)
-	for _, test := range []struct{ answer, want string }{{"n\n", "nothing was deleted"}, {"\n", "nothing was deleted"}, {"y\n", "deleted until"}} {
-		text := onTerminal(t, test.answer, "backup", "delete", "shop", first, "--data", data)
-		if !strings.Contains(text, first+" (done, 7 B)") || !strings.Contains(text, "[y/N]") || !strings.Contains(text, test.want) {
-			t.Errorf("%q: %s", test.answer, text)
+	for _, said := range [][2]string{{"n\n", "nothing was deleted"}, {"y\n", "deleted until"}} {
+		answer, want := said[0], said[1]
+		text := onTerminal(t, answer, "backup", "delete", "shop", first, "--data", data)
+		if !strings.Contains(text, first+" (done, 7 B)") || !strings.Contains(text, "[y/N]") || !strings.Contains(text, want) {
+			t.Errorf("%q: %s", answer, text)
 		}
 	}
 }
@@ -179,23 +181,23 @@ func onTerminal(t *testing.T, answer string, args ...string) string {
 // TestRulesOfAProject sets, shows and refuses rules.
 func TestRulesOfAProject(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	var p project
+	var p admin.Project
 	well(t, data, &p, "project", "create", "plain", "--json")
-	if p.Retention != (kept{Minimum: "1d", Grace: "7d"}) {
+	if p.Retention != (admin.Kept{Minimum: "1d", Grace: "7d"}) {
 		t.Errorf("%+v", p.Retention)
 	}
 	well(t, data, &p, "project", "create", "shop", "--keep-last", "3", "--keep-daily", "7", "--keep-for", "1w2d", "--json")
-	if want := (kept{Last: 3, Daily: 7, For: "9d", Minimum: "1d", Grace: "7d"}); p.Retention != want {
+	if want := (admin.Kept{Last: 3, Daily: 7, For: "9d", Minimum: "1d", Grace: "7d"}); p.Retention != want {
 		t.Errorf("%+v", p.Retention)
 	}
-	p = project{}
+	p = admin.Project{}
 	well(t, data, &p, "project", "set", "shop", "--keep-last", "0", "--keep-weekly", "4", "--keep-monthly", "12", "--keep-yearly", "2",
 		"--keep-for", "0", "--keep-minimum", "36h", "--grace", "2w", "--json")
-	want := kept{Daily: 7, Weekly: 4, Monthly: 12, Yearly: 2, Minimum: "1d12h", Grace: "14d"}
+	want := admin.Kept{Daily: 7, Weekly: 4, Monthly: 12, Yearly: 2, Minimum: "1d12h", Grace: "14d"}
 	if p.Retention != want {
 		t.Errorf("%+v", p.Retention)
 	}
-	p = project{}
+	p = admin.Project{}
 	if well(t, data, &p, "project", "show", "shop", "--json"); p.Retention != want {
 		t.Errorf("%+v", p.Retention)
 	}
@@ -205,7 +207,7 @@ func TestRulesOfAProject(t *testing.T) {
 		}
 	}
 	for why, args := range map[string][]string{
-		"--grace is at least":     {"--grace", "0"},
+		"grace is at least":       {"--grace", "0"},
 		"keep-last is":            {"--keep-last=-1"},
 		"is not a duration":       {"--keep-for", "often"},
 		"keep-for is at least 0":  {"--keep-for", "90000d"},

@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/config"
-	"github.com/dbacked/dbacked/pkg/retention"
-	"github.com/dbacked/dbacked/pkg/server/records"
+	"github.com/dbacked/dbacked/pkg/server/admin"
 )
 
 // keepFlags say which backups of a project are kept. What is not given stays as it is.
@@ -22,78 +20,22 @@ type keepFlags struct {
 	Grace       *string `name:"grace" placeholder:"DURATION" help:"How long what was deleted can be undeleted, before its files are removed: 7d, and at least 1h."`
 }
 
-// apply changes what is given.
-func (k keepFlags) apply(p *records.Project) error {
-	for _, n := range []struct{ to, from *int }{
-		{&p.Keep.KeepLast, k.KeepLast},
-		{&p.Keep.Daily, k.KeepDaily},
-		{&p.Keep.Weekly, k.KeepWeekly},
-		{&p.Keep.Monthly, k.KeepMonthly},
-		{&p.Keep.Yearly, k.KeepYearly},
-	} {
-		if n.from != nil {
-			*n.to = *n.from
-		}
-	}
+// retention is what is given.
+func (k keepFlags) retention() (r admin.Retention, err error) {
+	r = admin.Retention{Last: k.KeepLast, Daily: k.KeepDaily, Weekly: k.KeepWeekly, Monthly: k.KeepMonthly, Yearly: k.KeepYearly}
 	for _, d := range []struct {
 		flag string
-		to   *time.Duration
+		to   **time.Duration
 		from *string
-	}{{"keep-for", &p.Keep.For, k.KeepFor}, {"keep-minimum", &p.Keep.Minimum, k.KeepMinimum}, {"grace", &p.Grace, k.Grace}} {
+	}{{"keep-for", &r.For, k.KeepFor}, {"keep-minimum", &r.Minimum, k.KeepMinimum}, {"grace", &r.Grace, k.Grace}} {
 		if d.from == nil {
 			continue
 		}
 		length, err := config.ParseDuration(*d.from)
 		if err != nil {
-			return fmt.Errorf("--%s: %q is not a duration: write 48h, 30d or 8w", d.flag, *d.from)
+			return r, fmt.Errorf("--%s: %q is not a duration: write 48h, 30d or 8w", d.flag, *d.from)
 		}
-		*d.to = length
+		*d.to = &length
 	}
-	if p.Grace < records.LeastGrace && k.Grace != nil {
-		return fmt.Errorf("--grace is at least %s: backup delete --now is without any", retention.Long(records.LeastGrace))
-	}
-	return nil
-}
-
-// kept is what is printed of a project's rules. A rule that is missing there is none.
-type kept struct {
-	Last    int    `json:"keepLast,omitempty"`
-	Daily   int    `json:"keepDaily,omitempty"`
-	Weekly  int    `json:"keepWeekly,omitempty"`
-	Monthly int    `json:"keepMonthly,omitempty"`
-	Yearly  int    `json:"keepYearly,omitempty"`
-	For     string `json:"keepFor,omitempty"`
-	Minimum string `json:"keepMinimum"`
-	Grace   string `json:"grace"`
-}
-
-func shownKept(p records.Project) kept {
-	s := kept{
-		Last: p.Keep.KeepLast, Daily: p.Keep.Daily, Weekly: p.Keep.Weekly, Monthly: p.Keep.Monthly, Yearly: p.Keep.Yearly,
-		Minimum: retention.Long(p.Keep.Minimum), Grace: retention.Long(p.Grace),
-	}
-	if p.Keep.For > 0 {
-		s.For = retention.Long(p.Keep.For)
-	}
-	return s
-}
-
-// words are the rules in a few words.
-func (k kept) words() string {
-	var all []string
-	for _, rule := range []struct {
-		name string
-		n    int
-	}{{"last", k.Last}, {"daily", k.Daily}, {"weekly", k.Weekly}, {"monthly", k.Monthly}, {"yearly", k.Yearly}} {
-		if rule.n > 0 {
-			all = append(all, fmt.Sprintf("%s %d", rule.name, rule.n))
-		}
-	}
-	if k.For != "" {
-		all = append(all, "for "+k.For)
-	}
-	if len(all) == 0 {
-		return "all"
-	}
-	return strings.Join(all, ", ")
+	return r, nil
 }

@@ -2,40 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
-	"github.com/dbacked/dbacked/pkg/server/records"
+	"github.com/dbacked/dbacked/pkg/server/admin"
 )
 
 type keyCommand struct {
 	Create keyCreate `cmd:"" help:"Make a key, and print it once."`
 	List   keyList   `cmd:"" help:"List a project's keys, without what they are."`
 	Revoke keyRevoke `cmd:"" help:"End a key."`
-}
-
-// key is what is printed of one.
-type key struct {
-	ID       string     `json:"id"`
-	Kind     string     `json:"kind"`
-	Label    string     `json:"label"`
-	Created  time.Time  `json:"created"`
-	LastUsed *time.Time `json:"lastUsed,omitempty"`
-	Revoked  *time.Time `json:"revoked,omitempty"`
-	APIKey   string     `json:"apikey,omitempty"` // once
-}
-
-func shownKey(k records.Key) key {
-	s := key{ID: k.ID, Kind: k.Kind, Label: k.Label, Created: k.Created.UTC()}
-	if used := k.LastUsed.UTC(); !k.LastUsed.IsZero() {
-		s.LastUsed = &used
-	}
-	if revoked := k.Revoked.UTC(); !k.Revoked.IsZero() {
-		s.Revoked = &revoked
-	}
-	return s
 }
 
 type keyCreate struct {
@@ -52,15 +29,11 @@ func (k *keyCreate) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	now := time.Now()
-	plain, made, err := r.CreateKey(ctx, p.ID, k.Kind, k.Label, now)
+	plain, made, err := a.as(r).CreateKey(ctx, p.ID, admin.NewKey{Kind: k.Kind, Label: k.Label})
 	if err != nil {
 		return err
 	}
-	if err := r.Audit(ctx, a.actor, "key-create", p.ID, made.ID+" "+made.Kind, now); err != nil {
-		return err
-	}
-	s := shownKey(made)
+	s := admin.ShowKey(made)
 	s.APIKey = plain
 	return a.print(k.JSON, s, func(w io.Writer) { fmt.Fprintf(w, "id\t%s\nkind\t%s\napikey\t%s\n", s.ID, s.Kind, s.APIKey) })
 }
@@ -81,7 +54,7 @@ func (k *keyList) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return list(a, k.JSON, all, shownKey, func(w io.Writer) {
+	return list(a, k.JSON, all, admin.ShowKey, func(w io.Writer) {
 		fmt.Fprintln(w, "ID\tKIND\tLABEL\tCREATED\tSTATE")
 		for _, one := range all {
 			state := "valid"
@@ -104,11 +77,5 @@ func (k *keyRevoke) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	now := time.Now()
-	if err := r.RevokeKey(ctx, k.ID, now); errors.Is(err, records.ErrNotFound) {
-		return fmt.Errorf("there is no key %s: dbacked-server key list PROJECT", k.ID)
-	} else if err != nil {
-		return err
-	}
-	return r.Audit(ctx, a.actor, "key-revoke", "", k.ID, now)
+	return a.as(r).RevokeKey(ctx, "", k.ID)
 }

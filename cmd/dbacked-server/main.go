@@ -10,10 +10,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"text/tabwriter"
+	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/dbacked/dbacked/pkg/server/admin"
+	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
 // version is set by the build.
@@ -31,6 +37,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve agents, until told to stop."`
 	Project projectCommand `cmd:"" help:"Projects: one for each database that is backed up."`
 	Key     keyCommand     `cmd:"" help:"Keys: of agents, which can only add, and for restores."`
+	Token   tokenCommand   `cmd:"" help:"Tokens: of administrators, for the REST API and the metrics."`
 	Backup  backupCommand  `cmd:"" help:"Backups that are stored, or under way."`
 	Agent   agentCommand   `cmd:"" help:"Agents that were seen."`
 	Alert   alertCommand   `cmd:"" help:"Alerts: what is wrong, and who is told."`
@@ -72,8 +79,40 @@ func run(ctx context.Context, args []string, out, stderr io.Writer) (status int)
 	default:
 		status = exitFailure
 	}
-	fmt.Fprintf(stderr, "dbacked-server: %v\n", err)
+	fmt.Fprintf(stderr, "dbacked-server: %v%s\n", err, hint(err))
 	return status
+}
+
+// hint says where to look for what there is.
+func hint(err error) string {
+	kind := ""
+	if missing, ok := errors.AsType[*admin.NotFound](err); ok {
+		kind = missing.Kind
+	}
+	if refused, ok := errors.AsType[*admin.Refused](err); ok {
+		kind = refused.Kind
+	}
+	list, ok := map[string]string{
+		admin.KindProject: "project list", admin.KindKey: "key list PROJECT", admin.KindBackup: "backup list PROJECT",
+		admin.KindTarget: "alert target list", admin.KindToken: "token list",
+	}[kind]
+	if !ok {
+		return ""
+	}
+	return ": dbacked-server " + list
+}
+
+// as acts for who this is.
+func (a *app) as(r *records.Store) *admin.Admin { return admin.New(r, a.actor, time.Now) }
+
+// printable is what an agent said of itself, fit for a terminal.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '?'
+		}
+		return c
+	}, text)
 }
 
 func dispatch(ctx context.Context, args []string, a *app) error {

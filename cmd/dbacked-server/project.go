@@ -1,15 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"github.com/dbacked/dbacked/pkg/server/records"
+	"github.com/dbacked/dbacked/pkg/server/admin"
 )
 
 type projectCommand struct {
@@ -18,36 +17,6 @@ type projectCommand struct {
 	Show   projectShow   `cmd:"" help:"Show a project."`
 	Set    projectSet    `cmd:"" help:"Change a project."`
 	Remove projectRemove `cmd:"" help:"Remove a project that has no backup, or none any more."`
-}
-
-// project is what is printed of one.
-type project struct {
-	ID        string     `json:"id"`
-	Name      string     `json:"name"`
-	Schedule  string     `json:"schedule"`
-	Timezone  string     `json:"timezone"`
-	NextDue   *time.Time `json:"nextDue,omitempty"`
-	PublicKey string     `json:"publicKey,omitempty"`
-	Restores  bool       `json:"agentsRestore"`
-	Retention kept       `json:"retention"`
-	APIKey    string     `json:"apikey,omitempty"` // once
-}
-
-func shown(p records.Project) project {
-	return project{
-		ID: p.ID, Name: p.Name, Schedule: p.Schedule, Timezone: p.Zone, NextDue: moment(p.NextDue),
-		PublicKey: p.PublicKey, Restores: p.AgentsRestore, Retention: shownKept(p),
-	}
-}
-
-// write says what there is to know of a project.
-func (s project) write(w io.Writer) {
-	due := "never"
-	if s.NextDue != nil {
-		due = s.NextDue.Format(time.RFC3339)
-	}
-	fmt.Fprintf(w, "project\t%s\nid\t%s\nschedule\t%s (%s)\nnext due\t%s\n", s.Name, s.ID, s.Schedule, s.Timezone, due)
-	fmt.Fprintf(w, "keep\t%s\nkeep minimum\t%s\ngrace\t%s\n", s.Retention.words(), s.Retention.Minimum, s.Retention.Grace)
 }
 
 type projectCreate struct {
@@ -72,16 +41,12 @@ Examples:
 }
 
 func (k *projectCreate) Run(ctx context.Context, a *app) error {
-	if _, err := parseSchedule(k.Schedule, k.Timezone); err != nil {
-		return err
-	}
-	key, err := publicKey(k.PublicKey)
+	public, err := publicKey(k.PublicKey)
 	if err != nil {
 		return err
 	}
-	p := records.Project{Name: k.Name, PublicKey: key, Schedule: k.Schedule, Zone: k.Timezone, AgentsRestore: k.AgentsRestore}
-	p.Keep.Minimum = records.DefaultMinimum
-	if err := k.apply(&p); err != nil {
+	keep, err := k.retention()
+	if err != nil {
 		return err
 	}
 	r, err := k.records(ctx)
@@ -89,28 +54,22 @@ func (k *projectCreate) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	now := time.Now()
-	p, err = r.CreateProject(ctx, p, now)
-	if errors.Is(err, records.ErrTaken) {
-		return fmt.Errorf("there is a project %s already: dbacked-server project list", k.Name)
-	}
+	p, key, err := a.as(r).CreateProject(ctx, admin.NewProject{
+		Name: k.Name, PublicKey: public, Schedule: k.Schedule, Timezone: k.Timezone, AgentsRestore: k.AgentsRestore, Retention: keep,
+	})
 	if err != nil {
 		return err
 	}
-	s := shown(p)
-	if s.APIKey, _, err = r.CreateKey(ctx, p.ID, records.KeyAgent, "first", now); err != nil {
-		return err
-	}
-	if err := r.Audit(ctx, a.actor, "project-create", p.ID, p.Name, now); err != nil {
-		return err
-	}
+	s := admin.ShowProject(p)
+	s.APIKey = key
 	return a.print(k.JSON, s, func(w io.Writer) {
 		fmt.Fprintf(w, "project\t%s\nid\t%s\napikey\t%s\n", s.Name, s.ID, s.APIKey)
 		fmt.Fprintf(w, "\nThe key is not shown again. An agent of 2018 takes it as --apikey, or from its environment:\n\n  DBACKED_APIKEY=%s\n", s.APIKey)
 	})
 }
 
-// publicKey reads a public key; "" is none.
+// publicKey reads a public key; "" is none. It is read before records is called: what
+// is root's is not the service's to read.
 func publicKey(path string) (string, error) {
 	if path == "" {
 		return "", nil
@@ -119,11 +78,10 @@ func publicKey(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("--public-key: %w", err)
 	}
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "PUBLIC KEY" && block.Type != "RSA PUBLIC KEY" {
-		return "", fmt.Errorf("--public-key %s: it holds no public key in PEM (dbacked keygen makes one)", path)
+	if len(bytes.TrimSpace(text)) == 0 {
+		return "", fmt.Errorf("--public-key %s: it is empty", path)
 	}
-	return string(pem.EncodeToMemory(block)), nil
+	return string(text), nil
 }
 
 type projectList struct {
@@ -137,14 +95,14 @@ func (k *projectList) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	all, err := r.Projects(ctx)
+	all, err := r.Overviews(ctx, "", 0)
 	if err != nil {
 		return err
 	}
-	return list(a, k.JSON, all, shown, func(w io.Writer) {
+	return list(a, k.JSON, all, admin.ShowOverview, func(w io.Writer) {
 		fmt.Fprintln(w, "NAME\tSCHEDULE\tZONE\tNEXT DUE\tKEEP\tID")
 		for _, p := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Schedule, p.Zone, p.NextDue.UTC().Format(time.DateTime), shownKept(p).words(), p.ID)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Schedule, p.Zone, p.NextDue.UTC().Format(time.DateTime), admin.ShowKept(p.Project), p.ID)
 		}
 	})
 }
@@ -161,7 +119,22 @@ func (k *projectShow) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	return a.print(k.JSON, shown(p), shown(p).write)
+	o, err := r.Overview(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	s := admin.ShowOverview(o)
+	return a.print(k.JSON, s, func(w io.Writer) { writeProject(w, s) })
+}
+
+// writeProject says what there is to know of a project.
+func writeProject(w io.Writer, s admin.Project) {
+	due := "never"
+	if s.NextDue != nil {
+		due = s.NextDue.Format(time.RFC3339)
+	}
+	fmt.Fprintf(w, "project\t%s\nid\t%s\nschedule\t%s (%s)\nnext due\t%s\n", s.Name, s.ID, s.Schedule, s.Timezone, due)
+	fmt.Fprintf(w, "keep\t%s\nkeep minimum\t%s\ngrace\t%s\n", s.Retention, s.Retention.Minimum, s.Retention.Grace)
 }
 
 type projectSet struct {
@@ -176,51 +149,26 @@ type projectSet struct {
 }
 
 func (k *projectSet) Run(ctx context.Context, a *app) error {
-	var key string
-	if k.PublicKey != nil { // first, as whoever this is: root's files are not the service's to read
-		var err error
-		if key, err = publicKey(*k.PublicKey); err != nil {
+	keep, err := k.retention()
+	if err != nil {
+		return err
+	}
+	change := admin.ProjectChange{Schedule: k.Schedule, Timezone: k.Timezone, AgentsRestore: k.AgentsRestore, Retention: keep}
+	if k.PublicKey != nil {
+		key, err := publicKey(*k.PublicKey)
+		if err != nil {
 			return err
 		}
+		change.PublicKey = &key
 	}
 	r, p, err := k.project(ctx, k.Name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	rescheduled := k.Schedule != nil || k.Timezone != nil
-	set(&p.Schedule, k.Schedule)
-	set(&p.Zone, k.Timezone)
-	if k.PublicKey != nil {
-		p.PublicKey = key
-	}
-	if k.AgentsRestore != nil {
-		p.AgentsRestore = *k.AgentsRestore
-	}
-	if err := k.apply(&p); err != nil {
+	if p, err = a.as(r).ChangeProject(ctx, p.ID, change); err != nil {
 		return err
 	}
-	schedule, err := parseSchedule(p.Schedule, p.Zone)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	if err := r.UpdateProject(ctx, p); err != nil {
-		return err
-	}
-	if rescheduled { // what is due already stays due
-		if p, err = r.SetDue(ctx, p.ID, schedule.Next(now), now); err != nil {
-			return err
-		}
-	}
-	if err := r.Audit(ctx, a.actor, "project-set", p.ID, p.Name+", keep "+shownKept(p).words(), now); err != nil {
-		return err
-	}
-	return a.print(k.JSON, shown(p), shown(p).write)
-}
-
-func set(to *string, from *string) {
-	if from != nil {
-		*to = *from
-	}
+	s := admin.ShowProject(p)
+	return a.print(k.JSON, s, func(w io.Writer) { writeProject(w, s) })
 }

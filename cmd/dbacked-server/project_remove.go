@@ -1,10 +1,6 @@
 package main
 
-import (
-	"context"
-	"fmt"
-	"time"
-)
+import "context"
 
 type projectRemove struct {
 	dataFlags
@@ -22,15 +18,5 @@ func (k *projectRemove) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	left, err := r.CountStored(ctx, p.ID)
-	if err != nil {
-		return err
-	}
-	if left > 0 {
-		return fmt.Errorf("project %s has %d backups whose files are not removed for good: it is kept; revoke its keys to end it (dbacked-server key list %s)", p.Name, left, p.Name)
-	}
-	if err := r.DeleteProject(ctx, p.ID); err != nil {
-		return err
-	}
-	return r.Audit(ctx, a.actor, "project-remove", p.ID, p.Name, time.Now())
+	return a.as(r).RemoveProject(ctx, p)
 }

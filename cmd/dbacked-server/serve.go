@@ -17,16 +17,22 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/dbacked/dbacked/pkg/server"
+	"github.com/dbacked/dbacked/pkg/server/admin"
 	"github.com/dbacked/dbacked/pkg/server/alerts"
+	"github.com/dbacked/dbacked/pkg/server/files"
+	"github.com/dbacked/dbacked/pkg/server/metrics"
 	"github.com/dbacked/dbacked/pkg/server/pruner"
+	"github.com/dbacked/dbacked/pkg/server/records"
+	"github.com/dbacked/dbacked/pkg/server/rest"
 	"github.com/dbacked/dbacked/pkg/systemd"
 )
 
 type serveCommand struct {
 	dataFlags
 	smtpFlags
-	Listen    string `name:"listen" env:"DBACKED_SERVER_LISTEN" default:"127.0.0.1:5000" placeholder:"ADDRESS" help:"Where to serve, beside the sockets of systemd: host:port."`
-	PublicURL string `name:"public-url" env:"DBACKED_SERVER_PUBLIC_URL" placeholder:"URL" help:"How agents reach this service, for example https://backups.example.org; else as they called it."`
+	Listen        string `name:"listen" env:"DBACKED_SERVER_LISTEN" default:"127.0.0.1:5000" placeholder:"ADDRESS" help:"Where to serve, beside the sockets of systemd: host:port."`
+	MetricsPublic bool   `name:"metrics-public" env:"DBACKED_SERVER_METRICS_PUBLIC" help:"Let anybody GET /metrics, which names projects. Without it a token is needed, of which one that is read-only is enough."`
+	PublicURL     string `name:"public-url" env:"DBACKED_SERVER_PUBLIC_URL" placeholder:"URL" help:"How agents reach this service, for example https://backups.example.org; else as they called it."`
 }
 
 // Help shows examples.
@@ -69,12 +75,9 @@ func (k *serveCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	prune := pruner.New(r, store, pruner.Options{Log: log})
-	var handler http.Handler = server.New(r, store, server.Options{PublicURL: k.PublicURL, Version: version, Completed: prune.Completed, Log: log})
-	if folder != nil {
-		mux := http.NewServeMux()
-		mux.Handle("/files/", folder)
-		mux.Handle("/", handler)
-		handler = mux
+	handler, err := k.handler(r, store, folder, prune, alerts.NewSender(smtp), log)
+	if err != nil {
+		return err
 	}
 	listeners, err := k.listeners()
 	if err != nil {
@@ -83,6 +86,24 @@ func (k *serveCommand) Run(ctx context.Context, a *app) error {
 	stop := besides(ctx, alerts.New(r, alerts.Options{SMTP: smtp, Log: log}).Run, prune.Run)
 	defer stop()
 	return k.serve(ctx, handler, listeners, notify, log)
+}
+
+// handler is all that is served. What is built over the REST API, for people to look
+// at, belongs here too, at a path of its own.
+func (k *serveCommand) handler(r *records.Store, store files.Store, folder *files.Folder, prune *pruner.Pruner, sender admin.Sender, log *zap.Logger) (http.Handler, error) {
+	api, err := rest.New(r, rest.Options{Sender: sender, Version: version, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	m := metrics.New(r, metrics.Options{Public: k.MetricsPublic, Version: version, Log: log})
+	mux := http.NewServeMux()
+	if folder != nil {
+		mux.Handle("/files/", folder)
+	}
+	mux.Handle("/api/", api)
+	mux.Handle("GET /metrics", m.Handler())
+	mux.Handle("/", server.New(r, store, server.Options{PublicURL: k.PublicURL, Version: version, Completed: prune.Completed, Log: log}))
+	return m.Measure(mux), nil
 }
 
 // besides runs what goes on beside serving until stop is called, which waits for what

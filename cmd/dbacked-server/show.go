@@ -2,25 +2,31 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
+	"github.com/dbacked/dbacked/pkg/server/admin"
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
+
+// size is one for people.
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// progress is how far a backup is, "-" if its agent did not say.
+func progress(p *admin.Progress) string {
+	if p == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%s: %s dumped, %s stored", printable(p.Stage), size(p.PlainBytes), size(p.StoredBytes))
+}
 
 type agentCommand struct {
 	List agentList `cmd:"" help:"List the agents that asked for a project's backups."`
 }
-
-// agent is what is printed of one.
-type agent struct {
-	ID       string    `json:"id"`
-	Version  string    `json:"version"`
-	LastSeen time.Time `json:"lastSeen"`
-}
-
-func shownAgent(a records.Agent) agent { return agent{a.ID, a.Version, a.LastSeen.UTC()} }
 
 type agentList struct {
 	dataFlags
@@ -38,25 +44,21 @@ func (k *agentList) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return list(a, k.JSON, all, shownAgent, func(w io.Writer) {
-		fmt.Fprintln(w, "AGENT\tVERSION\tLAST SEEN")
-		for _, one := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", one.ID, one.Version, one.LastSeen.UTC().Format(time.DateTime))
+	active, err := r.Active(ctx, p.ID)
+	if err != nil && !errors.Is(err, records.ErrNotFound) {
+		return err
+	}
+	shown := admin.ShowAgents(all, active)
+	return list(a, k.JSON, shown, func(s admin.Agent) admin.Agent { return s }, func(w io.Writer) {
+		fmt.Fprintln(w, "AGENT\tVERSION\tLAST SEEN\tBACKUP\tPROGRESS")
+		for _, s := range shown {
+			id, done := "-", "-"
+			if s.UnderWay != nil {
+				id, done = s.UnderWay.ID, progress(s.UnderWay.Progress)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", printable(s.ID), printable(s.Version), s.LastSeen.Format(time.DateTime), id, done)
 		}
 	})
-}
-
-// entry is what is printed of one of the audit log.
-type entry struct {
-	At      time.Time `json:"at"`
-	Actor   string    `json:"actor"`
-	Action  string    `json:"action"`
-	Project string    `json:"projectId,omitempty"`
-	Detail  string    `json:"detail,omitempty"`
-}
-
-func shownEntry(e records.AuditEntry) entry {
-	return entry{e.At.UTC(), e.Actor, e.Action, e.ProjectID, e.Detail}
 }
 
 type auditCommand struct {
@@ -76,7 +78,7 @@ func (k *auditCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return list(a, k.JSON, all, shownEntry, func(w io.Writer) {
+	return list(a, k.JSON, all, admin.ShowEntry, func(w io.Writer) {
 		fmt.Fprintln(w, "AT\tWHO\tWHAT\tDETAIL")
 		for _, e := range all {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.DateTime), e.Actor, e.Action, e.Detail)

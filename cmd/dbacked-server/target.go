@@ -10,32 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dbacked/dbacked/pkg/server/admin"
 	"github.com/dbacked/dbacked/pkg/server/alerts"
-	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
 type alertTarget struct {
 	Add    targetAdd    `cmd:"" help:"Tell somebody of alerts."`
 	List   targetList   `cmd:"" help:"List who is told, without secrets."`
 	Remove targetRemove `cmd:"" help:"Tell somebody no more."`
-}
-
-// target is what is printed of one.
-type target struct {
-	ID        string    `json:"id"`
-	ProjectID string    `json:"projectId,omitempty"` // none: all
-	Kind      string    `json:"kind"`
-	To        string    `json:"to"`
-	Created   time.Time `json:"created"`
-	Secret    string    `json:"secret,omitempty"` // once
-}
-
-func shownTarget(t records.Target) target {
-	s := target{ID: t.ID, ProjectID: t.ProjectID, Kind: t.Kind, Created: t.Created.UTC(), To: "?"}
-	if c, err := alerts.ParseConfig(t); err == nil {
-		s.To = c.String()
-	}
-	return s
 }
 
 type targetAdd struct {
@@ -66,25 +48,21 @@ func (k *targetAdd) Run(ctx context.Context, a *app) error {
 	if (k.Project == "") != k.All {
 		return errors.New("say which project to tell of, or --all")
 	}
-	kind, c, err := k.config(os.Stdin)
+	n, err := k.target(os.Stdin)
 	if err != nil {
 		return err
 	}
-	r, project, err := k.any(ctx, k.Project)
+	r, err := k.records(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	now := time.Now()
-	t, err := r.AddTarget(ctx, records.Target{ProjectID: project, Kind: kind, Config: encoded(c)}, now)
+	t, secret, err := a.as(r).AddTarget(ctx, n)
 	if err != nil {
 		return err
 	}
-	if err := r.Audit(ctx, actor(), "alert-target-add", project, t.ID+" "+kind+" "+c.String(), now); err != nil {
-		return err
-	}
-	s := shownTarget(t)
-	s.Secret = c.Secret
+	s := admin.ShowTarget(t)
+	s.Secret = secret
 	return a.print(k.JSON, s, func(w io.Writer) {
 		fmt.Fprintf(w, "id\t%s\nto\t%s\n", s.ID, s.To)
 		if s.Secret != "" {
@@ -93,25 +71,26 @@ func (k *targetAdd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-func (k *targetAdd) config(in io.Reader) (kind string, c alerts.Config, err error) {
+func (k *targetAdd) target(in io.Reader) (n admin.NewTarget, err error) {
+	n.Project = k.Project
 	switch {
 	case len(k.Email) > 0:
-		kind, c.Emails = alerts.TargetEmail, k.Email
+		n.Kind, n.Emails = alerts.TargetEmail, k.Email
 	case k.Webhook != "":
-		kind, c.URL, c.Secret = alerts.TargetWebhook, k.Webhook, alerts.NewSecret()
+		n.Kind, n.URL = alerts.TargetWebhook, k.Webhook
 	case k.Shoutrrr != "":
-		kind, c.URL = alerts.TargetShoutrrr, k.Shoutrrr
+		n.Kind, n.URL = alerts.TargetShoutrrr, k.Shoutrrr
 	default:
-		return "", c, errors.New("say whom to tell: --email, --webhook or --shoutrrr")
+		return n, errors.New("say whom to tell: --email, --webhook or --shoutrrr")
 	}
-	if c.URL == "-" {
+	if n.URL == "-" {
 		line, err := bufio.NewReader(io.LimitReader(in, 64<<10)).ReadString('\n')
 		if err != nil && err != io.EOF {
-			return "", c, fmt.Errorf("reading the URL: %w", err)
+			return n, fmt.Errorf("reading the URL: %w", err)
 		}
-		c.URL = strings.TrimSpace(line)
+		n.URL = strings.TrimSpace(line)
 	}
-	return kind, c, c.Check(kind)
+	return n, nil
 }
 
 type targetList struct {
@@ -129,10 +108,10 @@ func (k *targetList) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return list(a, k.JSON, all, shownTarget, func(w io.Writer) {
+	return list(a, k.JSON, all, admin.ShowTarget, func(w io.Writer) {
 		fmt.Fprintln(w, "ID\tKIND\tTO\tPROJECT'S ID\tCREATED")
 		for _, one := range all {
-			s := shownTarget(one)
+			s := admin.ShowTarget(one)
 			if s.ProjectID == "" {
 				s.ProjectID = "all"
 			}
@@ -153,18 +132,9 @@ func (k *targetRemove) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	t, err := r.Target(ctx, k.ID)
-	if err == nil {
-		err = r.RemoveTarget(ctx, k.ID)
-	}
-	if errors.Is(err, records.ErrNotFound) {
-		return noTarget(k.ID)
-	}
+	t, err := a.as(r).RemoveTarget(ctx, k.ID)
 	if err != nil {
 		return err
 	}
-	if err := r.Audit(ctx, actor(), "alert-target-remove", t.ProjectID, t.ID, time.Now()); err != nil {
-		return err
-	}
-	return a.print(k.JSON, shownTarget(t), func(w io.Writer) { fmt.Fprintf(w, "removed\t%s\n", t.ID) })
+	return a.print(k.JSON, admin.ShowTarget(t), func(w io.Writer) { fmt.Fprintf(w, "removed\t%s\n", t.ID) })
 }

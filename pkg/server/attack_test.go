@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/api"
+	"github.com/dbacked/dbacked/pkg/server/guard"
 )
 
 // TestAnotherProject calls with the key of one project what belongs to another: it
@@ -152,7 +153,7 @@ func (spaces) Read(p []byte) (int, error) {
 // TestBruteForce tries wrong keys.
 func TestBruteForce(t *testing.T) {
 	b := newBed(t, kinds[0])
-	for i := range wrongKeys {
+	for i := range guard.Most {
 		b.call(fmt.Sprintf("dbk_%d", i), "GET", "/projects/own", "").fails(http.StatusUnauthorized, "not known")
 	}
 	s := b.call("dbk_x", "GET", "/projects/own", "")
@@ -161,7 +162,7 @@ func TestBruteForce(t *testing.T) {
 		t.Error("it does not say how long to wait")
 	}
 	b.call(b.agent, "GET", "/projects/own", "").is(http.StatusOK, nil)
-	b.passes(wrongKeysIn)
+	b.passes(guard.Window)
 	b.call("dbk_x", "GET", "/projects/own", "").fails(http.StatusUnauthorized, "not known")
 	b.call("", "GET", "/projects/own", "").fails(http.StatusUnauthorized, "needs a key")
 }

@@ -2,11 +2,8 @@ package server
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/server/records"
@@ -59,45 +56,10 @@ func (s *Server) caller(r *http.Request) (c caller, err error) {
 	c.key, c.project, err = s.records.Caller(r.Context(), strings.TrimSpace(key))
 	if errors.Is(err, records.ErrNotFound) {
 		// Who has a key is never kept waiting: all agents may be behind one proxy.
-		if !s.failed.allow(addressOf(r), s.options.Now()) {
+		if !s.failed.Allow(r, s.options.Now()) {
 			return c, problemf(http.StatusTooManyRequests, "too many wrong keys from this address: wait a minute")
 		}
 		return c, problemf(http.StatusUnauthorized, "the key is not known, or was revoked")
 	}
 	return c, err
-}
-
-// addressOf is who is at the other end; behind a proxy that is the proxy.
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-const (
-	wrongKeys      = 100         // that one address may try
-	wrongKeysIn    = time.Minute // in this time
-	mostRemembered = 10_000      // addresses
-)
-
-// attempts counts wrong keys by address, a minute at a time.
-type attempts struct {
-	mu    sync.Mutex
-	since time.Time
-	count map[string]int
-}
-
-func newAttempts() *attempts { return &attempts{count: map[string]int{}} }
-
-// allow counts a wrong key, and says whether the address may go on.
-func (a *attempts) allow(address string, now time.Time) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if now.Sub(a.since) >= wrongKeysIn || len(a.count) > mostRemembered { // a flood of addresses
-		a.since, a.count = now, map[string]int{}
-	}
-	a.count[address]++
-	return a.count[address] <= wrongKeys
 }

@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dbacked/dbacked/pkg/server/files"
+	"github.com/dbacked/dbacked/pkg/server/guard"
 	"github.com/dbacked/dbacked/pkg/server/records"
 )
 
@@ -55,7 +56,7 @@ type Server struct {
 	files   files.Store
 	options Options
 	mux     http.ServeMux
-	failed  *attempts
+	failed  *guard.Attempts
 }
 
 // New joins what is known with where the bytes are.
@@ -69,7 +70,7 @@ func New(r *records.Store, f files.Store, o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{records: r, files: f, options: o, failed: newAttempts()}
+	s := &Server{records: r, files: f, options: o, failed: guard.NewAttempts()}
 	s.routes()
 	return s
 }

@@ -3,6 +3,7 @@ package alerts
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/mail"
@@ -89,25 +90,28 @@ func (c Config) GoString() string { return c.String() }
 func (c Config) Check(kind string) error {
 	switch kind {
 	case TargetEmail:
+		if len(c.Emails) == 0 {
+			return errors.New("there is no address to mail to")
+		}
 		for _, address := range c.Emails {
 			if _, err := mail.ParseAddress(address); err != nil {
-				return fmt.Errorf("--email %q is no address", address)
+				return fmt.Errorf("%.200q is no address of mail", address)
 			}
 		}
 		return nil
 	case TargetWebhook:
 		u, err := url.Parse(c.URL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-			return fmt.Errorf("--webhook: write https://HOST/PATH, without a user")
+			return fmt.Errorf("write the URL of a webhook as https://HOST/PATH, without a user")
 		}
 		return nil
 	}
 	scheme, _, _ := strings.Cut(c.URL, ":")
 	if scheme == "logger" {
-		return fmt.Errorf("--shoutrrr logger: tells nobody; alerts are logged anyway")
+		return fmt.Errorf("shoutrrr's logger: tells nobody; alerts are logged anyway")
 	}
 	if _, err := (&router.ServiceRouter{}).Locate(c.URL); err != nil { // which names the URL
-		return fmt.Errorf("--shoutrrr: no service of shoutrrr reads this URL: write SERVICE://…, as https://shoutrrr.nickfedor.com says of each service")
+		return fmt.Errorf("no service of shoutrrr reads this URL: write SERVICE://…, as https://shoutrrr.nickfedor.com says of each service")
 	}
 	return nil
 }

@@ -83,6 +83,16 @@ func (s *Store) OpenAlerts(ctx context.Context) ([]Alert, error) {
 // Alerts are the newest first, up to limit; those of one project, unless projectID
 // is "", and only open ones, unless ended.
 func (s *Store) Alerts(ctx context.Context, projectID string, ended bool, limit int) ([]Alert, error) {
+	return s.AlertsAfter(ctx, projectID, ended, Place{}, limit)
+}
+
+// AlertsAfter are those that Alerts lists after one.
+func (s *Store) AlertsAfter(ctx context.Context, projectID string, ended bool, after Place, limit int) ([]Alert, error) {
+	args, where := []any{projectID, flag(ended), limit}, ""
+	if !after.At.IsZero() {
+		args = append(args, millis(after.At), after.ID)
+		where = " AND (a.opened, a.id) < ($4, $5)"
+	}
 	return query(ctx, s.db, func(row scanner) (Alert, error) {
 		var told, pending, gaveUp int
 		a, err := scanAlert(row, &told, &pending, &gaveUp)
@@ -93,5 +103,5 @@ func (s *Store) Alerts(ctx context.Context, projectID string, ended bool, limit 
 		(SELECT count(*) FROM deliveries d WHERE d.alert_id = a.id AND d.done_at = 0),
 		(SELECT count(*) FROM deliveries d WHERE d.alert_id = a.id AND d.gave_up = 1)
 		FROM alerts a JOIN projects p ON p.id = a.project_id
-		WHERE ($1 = '' OR a.project_id = $1) AND ($2 = 1 OR a.closed = 0) ORDER BY a.opened DESC, a.id DESC LIMIT $3`, projectID, flag(ended), limit)
+		WHERE ($1 = '' OR a.project_id = $1) AND ($2 = 1 OR a.closed = 0)`+where+" ORDER BY a.opened DESC, a.id DESC LIMIT $3", args...)
 }

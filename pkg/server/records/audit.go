@@ -5,13 +5,14 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
 	"time"
 )
 
 // AuditEntry is something that somebody did. Entries are only ever added.
 type AuditEntry struct {
-	At                               time.Time
-	Actor, Action, ProjectID, Detail string
+	At                                   time.Time
+	ID, Actor, Action, ProjectID, Detail string
 }
 
 // Audit adds an entry.
@@ -33,12 +34,26 @@ func audit(ctx context.Context, t execer, e AuditEntry) error {
 // AuditLog is the newest entries first, up to limit; of one project, unless
 // projectID is "".
 func (s *Store) AuditLog(ctx context.Context, projectID string, limit int) ([]AuditEntry, error) {
+	return s.AuditLogAfter(ctx, projectID, Place{}, limit)
+}
+
+// AuditLogAfter is what AuditLog lists after an entry.
+func (s *Store) AuditLogAfter(ctx context.Context, projectID string, after Place, limit int) ([]AuditEntry, error) {
+	args, where := []any{limit}, ""
+	if projectID != "" {
+		args = append(args, projectID)
+		where = " AND project_id = $2"
+	}
+	if !after.At.IsZero() {
+		args = append(args, millis(after.At), after.ID)
+		where += fmt.Sprintf(" AND (at, id) < ($%d, $%d)", len(args)-1, len(args))
+	}
 	return query(ctx, s.db, func(row scanner) (e AuditEntry, err error) {
 		var at int64
-		err = row.Scan(&at, &e.Actor, &e.Action, &e.ProjectID, &e.Detail)
+		err = row.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.ProjectID, &e.Detail)
 		e.At = fromMillis(at)
 		return e, err
-	}, "SELECT at, actor, action, project_id, detail FROM audit WHERE $1 = '' OR project_id = $1 ORDER BY at DESC, id DESC LIMIT $2", projectID, limit)
+	}, "SELECT id, at, actor, action, project_id, detail FROM audit WHERE 1 = 1"+where+" ORDER BY at DESC, id DESC LIMIT $1", args...)
 }
 
 // Secret is 32 bytes that were drawn once: what addresses are signed with, by all

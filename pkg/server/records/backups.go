@@ -62,17 +62,37 @@ func (s *Store) Backup(ctx context.Context, projectID, id string) (Backup, error
 
 // Backups are those in one of the states, or all, the newest first, up to limit.
 func (s *Store) Backups(ctx context.Context, projectID string, states []string, limit int) ([]Backup, error) {
+	return s.BackupsAfter(ctx, projectID, states, Place{}, limit)
+}
+
+// BackupsAfter are those that Backups lists after one.
+func (s *Store) BackupsAfter(ctx context.Context, projectID string, states []string, after Place, limit int) ([]Backup, error) {
 	args := []any{projectID, limit}
 	where := ""
+	if !after.At.IsZero() {
+		args = append(args, millis(after.At), after.ID)
+		where = " AND (b.started, b.id) < ($3, $4)"
+	}
 	if len(states) > 0 {
 		var places []string
 		for _, state := range states {
 			args = append(args, state)
 			places = append(places, fmt.Sprintf("$%d", len(args)))
 		}
-		where = " AND b.state IN (" + strings.Join(places, ", ") + ")"
+		where += " AND b.state IN (" + strings.Join(places, ", ") + ")"
 	}
 	return query(ctx, s.db, scanBackup, "SELECT "+backupColumns+" FROM backups b WHERE b.project_id = $1"+where+" ORDER BY b.started DESC, b.id DESC LIMIT $2", args...)
+}
+
+// Place is that of one in a list, which goes on after it.
+type Place struct {
+	At time.Time // began, or happened
+	ID string
+}
+
+// Active is the backup that holds a project's lock. ErrNotFound: none does.
+func (s *Store) Active(ctx context.Context, projectID string) (Backup, error) {
+	return scanBackup(s.db.QueryRowContext(ctx, "SELECT "+backupColumns+" FROM projects p JOIN backups b ON b.project_id = p.id AND b.id = p.active WHERE p.id = $1", projectID))
 }
 
 // storedNewestFirst are the backups of a project, $1, that are done, $2, and not

@@ -26,13 +26,18 @@ const keyPrefix = "dbk_"
 
 // CreateKey makes a key. plain is the key itself, and is kept only as its hash.
 func (s *Store) CreateKey(ctx context.Context, projectID, kind, label string, now time.Time) (plain string, k Key, err error) {
-	var secret [32]byte
-	_, _ = rand.Read(secret[:]) // never fails
-	plain = keyPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
+	plain = keyPrefix + randomText()
 	k = Key{ID: newID(), ProjectID: projectID, Kind: kind, Label: label, Created: now}
 	_, err = s.db.ExecContext(ctx, `INSERT INTO api_keys (id, project_id, kind, label, hash, created, last_used, revoked) VALUES ($1, $2, $3, $4, $5, $6, 0, 0)`,
 		k.ID, k.ProjectID, k.Kind, k.Label, hashed(plain), millis(now))
 	return plain, k, err
+}
+
+// randomText cannot be guessed.
+func randomText() string {
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(secret[:])
 }
 
 // hashed is what is kept of a key. It is random, so a plain hash is enough, and to
@@ -73,6 +78,13 @@ func (s *Store) Keys(ctx context.Context, projectID string) ([]Key, error) {
 		err := row.Scan(k.fields()...)
 		return k.key(), err
 	}, "SELECT "+keyColumns+" FROM api_keys k WHERE k.project_id = $1 ORDER BY k.id", projectID)
+}
+
+// Key finds one by its id.
+func (s *Store) Key(ctx context.Context, id string) (Key, error) {
+	var k keyRow
+	err := s.db.QueryRowContext(ctx, "SELECT "+keyColumns+" FROM api_keys k WHERE k.id = $1", id).Scan(k.fields()...)
+	return k.key(), found(err)
 }
 
 // RevokeKey ends a key. To end it again changes nothing.

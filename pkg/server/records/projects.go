@@ -3,6 +3,7 @@ package records
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -96,9 +97,37 @@ func (s *Store) UpdateProject(ctx context.Context, p Project) error {
 	if err := p.checkRetention(); err != nil {
 		return err
 	}
-	return affected(s.db.ExecContext(ctx, `UPDATE projects SET public_key = $2, schedule = $3, zone = $4, agents_restore = $5,
-		keep_last = $6, keep_daily = $7, keep_weekly = $8, keep_monthly = $9, keep_yearly = $10, keep_for = $11, keep_minimum = $12, grace = $13 WHERE id = $1`,
-		append([]any{p.ID, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore)}, p.retention()...)...))
+	return affected(s.db.ExecContext(ctx, updateProject, p.changed()...))
+}
+
+// ChangeProject changes what UpdateProject does, of a project that nobody else changes
+// meanwhile. An error of change leaves it as it is.
+func (s *Store) ChangeProject(ctx context.Context, id string, change func(p *Project) error) (p Project, err error) {
+	err = s.tx(ctx, func(t *sql.Tx) error {
+		if p, err = s.lockProject(ctx, t, id); err != nil {
+			return err
+		}
+		if err := change(&p); err != nil {
+			return refusal{err}
+		}
+		if err := p.checkRetention(); err != nil {
+			return refusal{err}
+		}
+		_, err = t.ExecContext(ctx, updateProject, p.changed()...)
+		return err
+	})
+	if r, ok := errors.AsType[refusal](err); ok {
+		err = r.error
+	}
+	return p, err
+}
+
+const updateProject = `UPDATE projects SET public_key = $2, schedule = $3, zone = $4, agents_restore = $5,
+	keep_last = $6, keep_daily = $7, keep_weekly = $8, keep_monthly = $9, keep_yearly = $10, keep_for = $11, keep_minimum = $12, grace = $13 WHERE id = $1`
+
+// changed is what updateProject takes.
+func (p Project) changed() []any {
+	return append([]any{p.ID, p.PublicKey, p.Schedule, p.Zone, flag(p.AgentsRestore)}, p.retention()...)
 }
 
 // SetDue changes when the next backup is due, unless one is due already.

@@ -108,7 +108,7 @@ func (o Options) withDefaults() Options {
 // Store is what is known. Its methods may be called from several goroutines, and
 // several Stores may share a PostgreSQL database.
 type Store struct {
-	db       *sql.DB
+	db       *database
 	postgres bool
 	options  Options
 	seen     *sightings
@@ -128,13 +128,13 @@ var migrations embed.FS
 // Open opens "sqlite:PATH", which it makes (mode 0600), or a "postgres://…" URL,
 // and brings it up to date.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s := &Store{options: o.withDefaults(), seen: newSightings()}
+	s := &Store{options: o.withDefaults(), seen: newSightings(), db: &database{}}
 	var err error
 	if path, ok := strings.CutPrefix(dsn, sqlitePrefix); ok {
-		s.db, err = openSQLite(path)
+		s.db.DB, err = openSQLite(path)
 	} else {
 		s.postgres = true
-		s.db, err = openPostgres(dsn)
+		s.db.DB, err = openPostgres(dsn)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -190,7 +190,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		}
 		dialect, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
 	}
-	p, err := goose.NewProvider(dialect, s.db, folder, options...)
+	p, err := goose.NewProvider(dialect, s.db.DB, folder, options...)
 	if err != nil {
 		return err
 	}
@@ -205,6 +205,14 @@ func (s *Store) Close() error {
 	return errors.Join(s.flush(context.Background()), s.db.Close())
 }
 
+// Kind is what the database is: sqlite or postgresql.
+func (s *Store) Kind() string {
+	if s.postgres {
+		return "postgresql"
+	}
+	return "sqlite"
+}
+
 // Ping says whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
 
@@ -212,13 +220,13 @@ func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
 func (s *Store) tx(ctx context.Context, f func(t *sql.Tx) error) error {
 	t, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return s.db.count(err)
 	}
 	if err := f(t); err != nil {
 		_ = t.Rollback()
-		return err
+		return s.db.count(err)
 	}
-	return t.Commit()
+	return s.db.count(t.Commit())
 }
 
 // forUpdate ends a query whose rows stay as they are until the transaction ends. In

@@ -19,16 +19,24 @@ type Agent struct {
 	LastSeen               time.Time
 }
 
-// sightings are the agents, and keys, that were seen since the last flush.
+// sightings are the agents, keys and tokens that were seen since the last flush.
 type sightings struct {
-	mu     sync.Mutex
-	agents map[[2]string]Agent
-	keys   map[string]time.Time
+	mu sync.Mutex
+	sighted
 }
 
-func newSightings() *sightings {
-	return &sightings{agents: map[[2]string]Agent{}, keys: map[string]time.Time{}}
+type sighted struct {
+	agents       map[[2]string]Agent
+	keys, tokens map[string]time.Time
 }
+
+func newSightings() *sightings { return &sightings{sighted: nobody()} }
+
+func nobody() sighted {
+	return sighted{agents: map[[2]string]Agent{}, keys: map[string]time.Time{}, tokens: map[string]time.Time{}}
+}
+
+func (s sighted) empty() bool { return len(s.agents)+len(s.keys)+len(s.tokens) == 0 }
 
 // Touch notes that an agent of a project was seen, and that its key was used. It is
 // written within half a minute.
@@ -41,12 +49,19 @@ func (s *Store) Touch(k Key, agentID, version string, now time.Time) {
 	}
 }
 
-func (s *sightings) take() (agents map[[2]string]Agent, keys map[string]time.Time) {
+// TouchToken notes that a token was used. It is written within half a minute.
+func (s *Store) TouchToken(t Token, now time.Time) {
+	s.seen.mu.Lock()
+	defer s.seen.mu.Unlock()
+	s.seen.tokens[t.ID] = now
+}
+
+func (s *sightings) take() sighted {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	agents, keys = s.agents, s.keys
-	s.agents, s.keys = map[[2]string]Agent{}, map[string]time.Time{}
-	return agents, keys
+	taken := s.sighted
+	s.sighted = nobody()
+	return taken
 }
 
 func (s *Store) flushEach(ctx context.Context, interval time.Duration) {
@@ -65,39 +80,40 @@ func (s *Store) flushEach(ctx context.Context, interval time.Duration) {
 // flush writes what was seen since the last time. What could not be written is
 // written the next time.
 func (s *Store) flush(ctx context.Context) error {
-	agents, keys := s.seen.take()
-	if len(agents) == 0 && len(keys) == 0 {
+	seen := s.seen.take()
+	if seen.empty() {
 		return nil
 	}
-	err := s.tx(ctx, func(t *sql.Tx) error { return writeSeen(ctx, t, agents, keys) })
+	err := s.tx(ctx, func(t *sql.Tx) error { return writeSeen(ctx, t, seen) })
 	if err != nil {
-		s.seen.giveBack(agents, keys)
+		s.seen.giveBack(seen)
 	}
 	return err
 }
 
 // giveBack is the reverse of take, but for what was seen again meanwhile.
-func (s *sightings) giveBack(agents map[[2]string]Agent, keys map[string]time.Time) {
+func (s *sightings) giveBack(seen sighted) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for k, a := range agents {
-		if _, again := s.agents[k]; !again {
-			s.agents[k] = a
-		}
-	}
-	for k, at := range keys {
-		if _, again := s.keys[k]; !again {
-			s.keys[k] = at
+	giveBack(s.agents, seen.agents)
+	giveBack(s.keys, seen.keys)
+	giveBack(s.tokens, seen.tokens)
+}
+
+func giveBack[K comparable, V any](to, from map[K]V) {
+	for k, v := range from {
+		if _, again := to[k]; !again {
+			to[k] = v
 		}
 	}
 }
 
 // writeSeen goes through the rows in one order, as every replica does, so that two
 // do not wait for each other. A replica that is late moves nothing back.
-func writeSeen(ctx context.Context, t *sql.Tx, agents map[[2]string]Agent, keys map[string]time.Time) error {
-	byName := slices.SortedFunc(maps.Keys(agents), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+func writeSeen(ctx context.Context, t *sql.Tx, seen sighted) error {
+	byName := slices.SortedFunc(maps.Keys(seen.agents), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, name := range byName {
-		a := agents[name]
+		a := seen.agents[name]
 		// The project may have been removed meanwhile.
 		if _, err := t.ExecContext(ctx, `INSERT INTO agents (project_id, agent_id, version, last_seen) SELECT id, $2, $3, $4 FROM projects WHERE id = $1
 			ON CONFLICT (project_id, agent_id) DO UPDATE SET version = excluded.version,
@@ -106,9 +122,14 @@ func writeSeen(ctx context.Context, t *sql.Tx, agents map[[2]string]Agent, keys 
 			return err
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(keys)) {
-		if _, err := t.ExecContext(ctx, "UPDATE api_keys SET last_used = $2 WHERE id = $1 AND last_used < $2", id, millis(keys[id])); err != nil {
-			return err
+	for _, of := range []struct {
+		table string
+		used  map[string]time.Time
+	}{{"api_keys", seen.keys}, {"tokens", seen.tokens}} {
+		for _, id := range slices.Sorted(maps.Keys(of.used)) {
+			if _, err := t.ExecContext(ctx, "UPDATE "+of.table+" SET last_used = $2 WHERE id = $1 AND last_used < $2", id, millis(of.used[id])); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
