@@ -75,7 +75,7 @@ func TestCompletionInBash(t *testing.T) {
 		{"restore --private-key-path priv", "private key.pem"},
 		{"check --state-directory k", "keys"},
 		{"check --db-password ", ""},
-		{"check --apik", ""},
+		{"check --apik", "--apikey --apikey-file"},
 		{"keygen --no", "--no-passphrase"},
 		{"completion ", "bash zsh fish"},
 		{"start-ag", "start-agent"},
