@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,7 +31,22 @@ func checkAPI(ctx context.Context, c *config.Config) []dumper.Finding {
 	if err != nil {
 		return []dumper.Finding{finding(subjectAPI, "", "see DBACKED_API_URL and DBACKED_APIKEY", err)}
 	}
-	return append(append([]dumper.Finding{{Level: dumper.OK, Subject: subjectAPI, Message: describeProject(c, project)}}, checkCapabilities(project)...), checkProjectKey(c, project))
+	found := []dumper.Finding{{Level: dumper.OK, Subject: subjectAPI, Message: describeProject(c, project)}}
+	if err := makesBackups(project); err != nil {
+		found = append(found, finding(subjectAPI, "", fixKeyKind, err))
+	}
+	return append(append(found, checkCapabilities(project)...), checkProjectKey(c, project))
+}
+
+const fixKeyKind = "take one of the kind agent: dbacked-server key create PROJECT"
+
+// makesBackups says whether a key is for that. A service that does not tell will tell
+// whoever tries.
+func makesBackups(p api.Project) error {
+	if p.KeyKind == api.KeyRestore {
+		return errors.New("the key is of the kind restore: it reads backups, and makes none")
+	}
+	return nil
 }
 
 func describeProject(c *config.Config, p api.Project) string {

@@ -46,7 +46,14 @@ type Project struct {
 	Schedule     string     `json:"schedule,omitempty"` // cron
 	Timezone     string     `json:"timezone,omitempty"`
 	NextDue      *time.Time `json:"nextDue,omitempty"`
+	KeyKind      string     `json:"keyKind,omitempty"` // of the key that asks: one of the kinds
 }
+
+// Kinds of keys.
+const (
+	KeyAgent   = "agent"   // makes backups; reads them only where its project allows that
+	KeyRestore = "restore" // lists and downloads, and makes none
+)
 
 // Has tells whether the service has a capability.
 func (p Project) Has(capability string) bool {

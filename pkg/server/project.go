@@ -19,7 +19,7 @@ const mostBackups = 1000
 func (s *Server) project(w http.ResponseWriter, r *http.Request, c caller) error {
 	p := api.Project{
 		ID: c.project.ID, PublicKey: c.project.PublicKey, Backups: []api.Backup{},
-		Capabilities: capabilities, Name: c.project.Name, Schedule: c.project.Schedule, Timezone: c.project.Zone,
+		Capabilities: capabilities, Name: c.project.Name, Schedule: c.project.Schedule, Timezone: c.project.Zone, KeyKind: c.key.Kind,
 	}
 	if due := c.project.NextDue.UTC(); !c.project.NextDue.IsZero() {
 		p.NextDue = &due
