@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/config"
 )
 
@@ -23,7 +26,7 @@ type initCommand struct {
 	CreateUser           bool   `name:"create-user" group:"Database" help:"Make the database's user, with no more rights than a backup needs."`
 	AdminUsername        string `name:"admin-username" group:"Database" placeholder:"USER" help:"Administrator who makes that user (as root on a local socket: postgres, or root)."`
 	AdminPasswordFile    string `name:"admin-password-file" group:"Database" placeholder:"FILE" help:"File that holds the administrator's password."`
-	PasswordAsCredential bool   `name:"password-as-credential" group:"Database" help:"Keep the password in /etc/credstore instead of NAME.env."`
+	PasswordAsCredential bool   `name:"password-as-credential" group:"Database" help:"Keep the password, and the key of a service, in /etc/credstore instead of NAME.env."`
 
 	NewPrivateKey  string `name:"new-private-key" group:"Encryption" placeholder:"FILE" help:"Make a key pair, and put the private key there."`
 	PassphraseFile string `name:"passphrase-file" group:"Encryption" placeholder:"FILE" xor:"passphrase" help:"File that holds the passphrase of the new private key, instead of a question for it."`
@@ -51,6 +54,8 @@ Examples:
   sudo dbacked init shop --db-type pg --db-name shop --create-user --new-private-key /root/shop.pem \
       --passphrase-file passphrase.txt --yes
   sudo dbacked init shop --force --yes --schedule '30 2 * * *'
+  sudo dbacked init shop --api-url https://backups.example.org --apikey-file key.txt --db-type pg --db-name shop \
+      --create-user --yes
   sudo dbacked init old --import /etc/dbacked/config.json`
 }
 
@@ -88,6 +93,10 @@ type wizard struct {
 	publicPath      string
 	planned         *plan
 	trust           string // the verifier key of this host
+
+	project     api.Project // of the key of a service; empty without one
+	pin, pinned string      // the project's public key, if backups are encrypted for it, and the one that was before
+	secrets     []string    // variables that are credentials, and not in NAME.env
 }
 
 func newWizard(i *initCommand, a *app) (*wizard, error) {
@@ -109,6 +118,9 @@ func newWizard(i *initCommand, a *app) (*wizard, error) {
 	}
 	if w.service, err = serviceUser(i.ServiceUser); err != nil {
 		return nil, err
+	}
+	if i.PasswordAsCredential {
+		w.secrets = slices.Collect(maps.Keys(secretCredentials()))
 	}
 	w.draft, err = newDraft(i, a.environ)
 	return w, err
@@ -152,6 +164,9 @@ func (w *wizard) begin() error {
 	_ = os.Remove(probe.Name())
 	if w.flags.DBPassword.IsSet() {
 		w.warn("--db-password is visible to every user of this machine in ps: better use --db-password-file")
+	}
+	if w.flags.APIKey.IsSet() {
+		w.warn("--apikey is visible to every user of this machine in ps: better use --apikey-file")
 	}
 	if w.service == nil && os.Geteuid() == 0 {
 		w.warn("there is no user " + unitUser + ", as whom the service runs (the package makes it): all is tried as root")

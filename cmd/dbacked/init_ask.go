@@ -96,8 +96,8 @@ func (w *wizard) typed(ctx context.Context, q question) (string, error) {
 
 // wrong looks at the answer by itself.
 func (q question) wrong(d *draft) error {
-	if problem := d.problem(q.variable); problem != "" {
-		return errors.New(problem)
+	if err := d.wrongOf(q.variable); err != nil {
+		return err
 	}
 	if q.check != nil {
 		return q.check(d.values[q.variable])

@@ -91,26 +91,34 @@ func (w *wizard) present(ctx context.Context) error {
 		return err
 	}
 	w.draft.take(assignments)
-	return w.presentCredential()
+	return w.presentCredentials()
 }
 
-// presentCredential takes the password of an instance that has it as a
-// credential.
-func (w *wizard) presentCredential() error {
-	text, err := os.ReadFile(w.credentialPath())
-	if errors.Is(err, fs.ErrNotExist) || w.draft.values["DBACKED_DB_PASSWORD"] != "" {
-		return nil
+// secretCredentials are the credentials that init writes, by the variables that they
+// stand for.
+func secretCredentials() map[string]string {
+	return map[string]string{"DBACKED_DB_PASSWORD": "db-password", "DBACKED_APIKEY": "apikey"}
+}
+
+// presentCredentials takes the secrets of an instance that has them as credentials.
+func (w *wizard) presentCredentials() error {
+	d := w.draft
+	for variable, name := range secretCredentials() {
+		text, err := os.ReadFile(w.credentialPath(name))
+		if errors.Is(err, fs.ErrNotExist) || d.values[variable] != "" || variable == "DBACKED_APIKEY" && d.values["DBACKED_STORAGE"] != "" {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		w.secrets = append(w.secrets, variable)
+		d.offer(variable, strings.TrimSuffix(string(text), "\n"))
 	}
-	if err != nil {
-		return err
-	}
-	w.flags.PasswordAsCredential = true
-	w.draft.offer("DBACKED_DB_PASSWORD", strings.TrimSuffix(string(text), "\n"))
 	return nil
 }
 
-func (w *wizard) credentialPath() string {
-	return filepath.Join("/", w.flags.Root, "/etc/credstore", config.CredentialName(w.draft.name, "db-password"))
+func (w *wizard) credentialPath(name string) string {
+	return filepath.Join("/", w.flags.Root, "/etc/credstore", config.CredentialName(w.draft.name, name))
 }
 
 // complete says which flags are missing when there is nobody to ask.
@@ -128,7 +136,8 @@ func (w *wizard) complete(context.Context) error {
 		{d.values["DBACKED_DB_TYPE"] != "", "--db-type"},
 		{d.values["DBACKED_DB_NAME"] != "", "--db-name"},
 		{d.values["DBACKED_DB_USERNAME"] != "" || f.CreateUser, "--db-username (or --create-user)"},
-		{d.values["DBACKED_PUBLIC_KEY"] != "" || f.NewPrivateKey != "", "--public-key (or --new-private-key)"},
+		{!d.isService() || d.values["DBACKED_APIKEY"]+d.values["DBACKED_APIKEY_FILE"] != "", "--apikey-file"},
+		{d.values["DBACKED_PUBLIC_KEY"] != "" || f.NewPrivateKey != "" || d.isService(), "--public-key (or --new-private-key)"},
 		{f.NewPrivateKey == "" || f.PassphraseFile != "" || f.NoPassphrase, "--passphrase-file (or --no-passphrase)"},
 		{f.Yes, "--yes"},
 	} {

@@ -35,7 +35,7 @@ func (b *bed) questions(user string) []line {
 		line{"Name of the database", b.db},
 		line{"Name of the user to make", user},
 		line{"Run this? [Y/n] ", ""},
-		line{"Folder for the backups [/var/lib/dbacked]: ", b.path("storage")},
+		line{"Where to [/var/lib/dbacked]: ", b.path("storage")},
 		line{"where nothing else lies. Give it to nobody? [Y/n] ", ""},
 		line{"Public key that encrypts", b.path("public.pem")},
 		line{"When to back up", "@weekly"},
@@ -79,7 +79,7 @@ func TestInitAsks(t *testing.T) {
 			line{"no: then no user is made", ""},
 			line{"Name of the user to make", ""},
 			line{"Run this? [Y/n] ", "y"},
-			line{"Folder for the backups", "gs://bucket"},
+			line{"Where to", "gs://bucket"},
 			line{"does not exist in this version", "/var/lib/dbacked/other"},
 			line{"only its own folder", b.path("new/backups")},
 			line{"does not exist (if it is a disk, mount that first). Make it? [Y/n] ", "n"},
@@ -126,7 +126,7 @@ func TestInitAsks(t *testing.T) {
 			)
 		}
 		k.talks(
-			line{"Folder for the backups", ""}, line{"Public key", ""}, line{`When to back up: @hourly, @daily, @weekly, or as cron, "30 2 * * *" [30 2 * * *]: `, ""},
+			line{"Where to", ""}, line{"Public key", ""}, line{`When to back up: @hourly, @daily, @weekly, or as cron, "30 2 * * *" [30 2 * * *]: `, ""},
 			line{"Write this? [Y/n] ", ""},
 		)
 		k.exits(exitOK)

@@ -6,10 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dbacked/dbacked/pkg/config"
-	"github.com/dbacked/dbacked/pkg/scheduler"
 )
 
 // nowhere is a folder that never holds settings: what is tried is the draft,
@@ -37,14 +35,19 @@ func newDraft(i *initCommand, environ []string) (*draft, error) {
 			d.give(s.Variable, value)
 		}
 	}
-	for _, g := range flags.Given() {
-		if g.Name == "DBACKED_DB_PASSWORD" || g.Name == "DBACKED_DB_PASSWORD_FILE" {
-			delete(d.values, "DBACKED_DB_PASSWORD")
-			delete(d.values, "DBACKED_DB_PASSWORD_FILE")
+	given := flags.Given()
+	for _, g := range given {
+		for _, other := range insteadOf(g.Name) {
+			delete(d.values, other)
 		}
+	}
+	for _, g := range given {
 		d.give(g.Name, g.Value)
 	}
 	delete(d.values, "DBACKED_CONFIG_DIRECTORY")
+	if d.isService() {
+		d.settled["DBACKED_STORAGE"] = true
+	}
 	return d, errors.Join(d.publicKeys(i.PublicKey), d.absolute())
 }
 
@@ -70,13 +73,14 @@ func (d *draft) publicKeys(texts []string) error {
 }
 
 // absolute completes paths, which the service would look for elsewhere, and
-// takes the password out of its file, which the service may not be able to read.
+// takes the password and the key of a service out of their files, which dbacked's own
+// service may not be able to read.
 func (d *draft) absolute() error {
 	if d.values["DBACKED_STORAGE"] != "" {
 		d.values["DBACKED_STORAGE"] = folderURL(d.values["DBACKED_STORAGE"])
 	}
 	for _, variable := range []string{
-		"DBACKED_STATE_DIRECTORY", "DBACKED_DB_TLS_CA", "DBACKED_DB_TLS_CERT", "DBACKED_DB_TLS_KEY", "DBACKED_PING_URL_FILE", "DBACKED_DB_PASSWORD_FILE",
+		"DBACKED_STATE_DIRECTORY", "DBACKED_DB_TLS_CA", "DBACKED_DB_TLS_CERT", "DBACKED_DB_TLS_KEY", "DBACKED_PING_URL_FILE", "DBACKED_DB_PASSWORD_FILE", "DBACKED_APIKEY_FILE",
 	} {
 		if d.values[variable] != "" {
 			path, err := filepath.Abs(d.values[variable])
@@ -86,16 +90,18 @@ func (d *draft) absolute() error {
 			d.values[variable] = path
 		}
 	}
-	file, ok := d.values["DBACKED_DB_PASSWORD_FILE"]
-	if !ok {
-		return nil
+	for _, variable := range []string{"DBACKED_DB_PASSWORD", "DBACKED_APIKEY"} {
+		file, ok := d.values[variable+"_FILE"]
+		if !ok {
+			continue
+		}
+		text, err := secretFrom(file)
+		if err != nil {
+			return d.problemIs(settingOf(variable+"_FILE") + ": " + err.Error())
+		}
+		delete(d.values, variable+"_FILE")
+		d.give(variable, text)
 	}
-	text, err := secretFrom(file)
-	if err != nil {
-		return d.problemIs("DBACKED_DB_PASSWORD_FILE (--db-password-file): " + err.Error())
-	}
-	delete(d.values, "DBACKED_DB_PASSWORD_FILE")
-	d.give("DBACKED_DB_PASSWORD", text)
 	return nil
 }
 
@@ -138,63 +144,13 @@ func (d *draft) load(need config.Need) (*config.Config, error) {
 	return config.Load(d.name, config.Flags{}, d.environ(), need)
 }
 
-// wrong says what is wrong with the values that are there; that others are
-// missing does not matter yet.
-func (d *draft) wrong() error {
-	var problems []string
-	for _, s := range config.Settings() {
-		if p := d.problem(s.Variable); p != "" {
-			problems = append(problems, s.String()+": "+p)
-		}
-	}
-	if d.name != "" && !config.ValidName(d.name) {
-		_, err := d.load(config.NeedInstance)
-		return err
-	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return d.problemIs(problems...)
-}
-
-func (d *draft) problemIs(problems ...string) error {
-	return &config.Error{Instance: d.name, Problems: problems}
-}
-
-// problem is what is wrong with one value, "" when there is none.
-func (d *draft) problem(variable string) string {
-	if d.values[variable] == "" {
-		return ""
-	}
-	if variable == "DBACKED_SCHEDULE" { // which the configuration leaves to the scheduler
-		if _, err := scheduler.Parse(d.values[variable], time.UTC); err != nil {
-			return err.Error()
-		}
-	}
-	environ := []string{"DBACKED_CONFIG_DIRECTORY=" + nowhere, variable + "=" + d.values[variable]}
-	if variable != "DBACKED_DB_TYPE" && d.values["DBACKED_DB_TYPE"] != "" {
-		environ = append(environ, "DBACKED_DB_TYPE="+d.values["DBACKED_DB_TYPE"])
-	}
-	_, err := config.Load("x", config.Flags{}, environ, everything)
-	wrong, ok := errors.AsType[*config.Error](err)
-	if !ok {
-		return ""
-	}
-	for _, p := range wrong.Problems {
-		if before, reason, found := strings.Cut(p, ": "); found && strings.HasPrefix(before, variable) && !strings.HasSuffix(before, "missing") {
-			return reason
-		}
-	}
-	return ""
-}
-
 // take adopts what a file sets as proposals: of the settings by their names, and
 // of others for the tools.
 func (d *draft) take(assignments []config.Assignment) {
 	for _, a := range assignments {
 		known := slices.ContainsFunc(config.Settings(), func(s config.Setting) bool { return s.Variable == a.Name })
 		switch {
-		case a.Name == "DBACKED_DB_PASSWORD" && d.values[a.Name+"_FILE"] != "", a.Name == "DBACKED_DB_PASSWORD_FILE" && d.values["DBACKED_DB_PASSWORD"] != "":
+		case slices.ContainsFunc(insteadOf(a.Name), func(other string) bool { return d.values[other] != "" }):
 		case a.Name == "DBACKED_PING_URL" && d.values[a.Name+"_FILE"] != "", a.Name == "DBACKED_PING_URL_FILE" && d.values["DBACKED_PING_URL"] != "":
 		case known:
 			d.offer(a.Name, a.Value)

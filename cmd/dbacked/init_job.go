@@ -28,7 +28,9 @@ type job struct {
 	Do       string   `json:"do"` // database, storage, signer or sql
 	Instance string   `json:"instance"`
 	Environ  []string `json:"environ"`
-	AgentID  string   `json:"agentID,omitempty"` // signer: of the former agent
+
+	AgentID   string `json:"agentID,omitempty"`   // signer: of the former agent
+	PublicKey string `json:"publicKey,omitempty"` // signer: to be remembered, of a project
 
 	Engine     string   `json:"engine,omitempty"` // sql
 	Statements []string `json:"statements,omitempty"`
@@ -94,6 +96,9 @@ func (j *job) sign(c *config.Config) (done, error) {
 	}
 	if j.AgentID != "" {
 		err = catalog.KeepAgentID(c.StateDirectory, j.AgentID)
+	}
+	if err == nil && j.PublicKey != "" {
+		err = catalog.PinKey(c.StateDirectory, j.PublicKey)
 	}
 	return done{Verifier: signer.Verifier()}, err
 }

@@ -22,11 +22,20 @@ type keyPair struct {
 // key settles the public key, or makes a pair.
 func (w *wizard) key(ctx context.Context) error {
 	d := w.draft
+	if d.isService() {
+		defer w.compareKeys()
+	}
 	if w.flags.NewPrivateKey != "" {
 		return w.makeKeys(ctx)
 	}
+	if taken, err := w.projectKey(ctx); taken || err != nil {
+		return err
+	}
 	return w.group(ctx, func(ctx context.Context) error {
 		if d.values["DBACKED_PUBLIC_KEY"] == "" {
+			if !w.asked {
+				return &usageError{errors.New("the project of the service has no public key, and none is given here: --public-key (or --new-private-key) is missing")}
+			}
 			return w.makeKeys(ctx)
 		}
 		return w.readKey(d.values["DBACKED_PUBLIC_KEY"])

@@ -7,9 +7,12 @@ import (
 	"github.com/dbacked/dbacked/pkg/scheduler"
 )
 
-// schedule settles when backups are made.
+// schedule settles when backups are made. With a service, its project says so.
 func (w *wizard) schedule(ctx context.Context) error {
 	d := w.draft
+	if d.isService() {
+		return nil
+	}
 	next := func(context.Context) error {
 		zone := time.Local
 		if name := d.values["DBACKED_TIMEZONE"]; name != "" {

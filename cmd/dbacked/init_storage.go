@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,27 +14,6 @@ import (
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dumper"
 )
-
-// stateRoot is where each instance has its folder, which its service may write.
-const stateRoot = "/var/lib/dbacked"
-
-const fileScheme = "file://"
-
-// storage settles where backups lie, and sees that the service can write there.
-func (w *wizard) storage(ctx context.Context) error {
-	return w.group(ctx, w.tryStorage, question{
-		variable: "DBACKED_STORAGE", text: "Folder for the backups", fallback: func() string { return fileScheme + stateRoot }, clean: folderURL,
-	})
-}
-
-// folderURL lets a person write a folder as one.
-func folderURL(typed string) string {
-	typed = expand(typed)
-	if !filepath.IsAbs(typed) {
-		return typed
-	}
-	return (&url.URL{Scheme: "file", Path: filepath.Clean(typed)}).String()
-}
 
 func (w *wizard) tryStorage(ctx context.Context) error {
 	mark := w.undo.mark()

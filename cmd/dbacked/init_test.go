@@ -54,7 +54,7 @@ func (b *bed) snapshot() string {
 		if err != nil {
 			return err
 		}
-		if path == b.path("tmp") || path == b.path("tools") {
+		if path == b.path("tmp") || path == b.path("tools") || path == b.path("service") {
 			return filepath.SkipDir
 		}
 		info, err := d.Info()

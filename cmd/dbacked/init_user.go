@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
+	"slices"
 	"strings"
 )
 
@@ -179,8 +180,8 @@ func newPassword() string {
 
 // passwordPlace is where the password goes.
 func (w *wizard) passwordPlace() string {
-	if w.flags.PasswordAsCredential {
-		return w.credentialPath()
+	if slices.Contains(w.secrets, "DBACKED_DB_PASSWORD") {
+		return w.credentialPath("db-password")
 	}
 	return w.envPath()
 }

@@ -1,40 +1,44 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/config"
 )
 
 // plan is what will be written, settled.
 type plan struct {
-	env        []byte
-	public     []byte // nil: the key stays where it is
-	credential []byte // nil: there is none
-	dropIns    map[string]string
-	state      string
-	shown      []string // lines for people, without secrets
+	env         []byte
+	public      []byte            // nil: the key stays where it is
+	credentials map[string]string // by their names
+	dropIns     map[string]string
+	state       string
+	shown       []string // lines for people, without secrets
 }
 
 // plan makes the files of the answers.
 func (w *wizard) plan() (*plan, error) {
 	d := w.draft
-	p := &plan{}
-	if w.publicPath == "" {
+	p := &plan{credentials: map[string]string{}}
+	if w.publicPath == "" && w.publicPEM != "" {
 		w.publicPath = filepath.Join(w.configDirectory, d.name+".public.pem")
 		p.public = []byte(w.publicPEM)
 	}
 	d.values["DBACKED_PUBLIC_KEY"] = w.publicPEM
 	if d.values["DBACKED_STORAGE"] == fileScheme+stateRoot {
 		delete(d.values, "DBACKED_STORAGE")
+	}
+	if d.values["DBACKED_API_URL"] == api.DefaultURL {
+		delete(d.values, "DBACKED_API_URL")
 	}
 	c, err := d.load(everything)
 	if err != nil {
@@ -46,8 +50,8 @@ func (w *wizard) plan() (*plan, error) {
 		switch {
 		case a.Name == "DBACKED_PUBLIC_KEY":
 			a.Value = w.publicPath
-		case a.Name == "DBACKED_DB_PASSWORD" && w.flags.PasswordAsCredential:
-			p.credential = []byte(a.Value)
+		case slices.Contains(w.secrets, a.Name):
+			p.credentials[secretCredentials()[a.Name]] = a.Value
 			continue
 		}
 		out = append(out, a)
@@ -114,11 +118,12 @@ func (w *wizard) write(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.credential != nil {
-		if err := w.makeFolders(filepath.Dir(w.credentialPath())); err != nil {
+	for name, text := range p.credentials {
+		path := w.credentialPath(name)
+		if err := w.makeFolders(filepath.Dir(path)); err != nil {
 			return err
 		}
-		if err := w.replace(w.credentialPath(), p.credential, 0o600); err != nil {
+		if err := w.replace(path, []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
@@ -141,7 +146,7 @@ func (w *wizard) write(ctx context.Context) error {
 // reread loads what was written, as a backup will.
 func (w *wizard) reread() error {
 	loader := config.Loader{Credential: func(_, name string) string {
-		path := filepath.Join(filepath.Dir(w.credentialPath()), config.CredentialName(w.draft.name, name))
+		path := w.credentialPath(name)
 		if _, err := os.Stat(path); err != nil {
 			return ""
 		}
@@ -192,9 +197,17 @@ func (w *wizard) sign(ctx context.Context, state string) error {
 	if err := w.giveFolder(ctx, state); err != nil {
 		return err
 	}
-	w.undoNew(state, "signing-key", "signing-key.pub", "agent-id")
+	w.undoNew(state, "signing-key", "signing-key.pub", "agent-id", "project-key.pem")
 	j := w.jobOf("signer")
-	j.AgentID = w.agentID
+	j.AgentID, j.PublicKey = w.agentID, w.pin
+	if w.pinned != "" && w.pinned != w.pin {
+		w.undo.add("the public key of the project in "+state, func(ctx context.Context) error {
+			former := w.jobOf("signer")
+			former.PublicKey = w.pinned
+			_, err := w.as(ctx, w.service, former)
+			return err
+		})
+	}
 	result, err := w.as(ctx, w.service, j)
 	w.trust = result.Verifier
 	return err
@@ -210,72 +223,14 @@ func (w *wizard) undoNew(dir string, names ...string) {
 	}
 }
 
-// replace puts a file in its place, whole; what was there comes back if init
-// fails.
-func (w *wizard) replace(path string, data []byte, mode fs.FileMode) error {
-	old, err := os.ReadFile(path)
-	if err == nil && bytes.Equal(old, data) {
-		return os.Chmod(path, mode)
-	}
-	existed := err == nil
-	if err := place(path, data, mode, os.Rename); err != nil {
-		return err
-	}
-	w.undo.add(path, func(context.Context) error {
-		if existed {
-			return place(path, old, mode, os.Rename)
-		}
-		return removeEmpty(path)
-	})
-	return nil
-}
-
-// replaceUnlessNew is replace for NAME.env, which only who agreed to it sees
-// overwritten.
-func (w *wizard) replaceUnlessNew(path string, data []byte) error {
-	if w.flags.Force {
-		return w.replace(path, data, 0o600)
-	}
-	err := place(path, data, 0o600, os.Link)
-	if errors.Is(err, fs.ErrExist) {
-		return &refusedError{fmt.Errorf("%s was made by somebody else meanwhile: it stays", path)}
-	}
-	if err == nil {
-		w.undo.add(path, func(context.Context) error { return removeEmpty(path) })
-	}
-	return err
-}
-
-// place writes a file beside its place, to the disk, and puts it there.
-func place(path string, data []byte, mode fs.FileMode, put func(from, to string) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // after a rename there is none
-	defer f.Close()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Chmod(mode), f.Sync()); err != nil {
-		return err
-	}
-	if err := put(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
-
 // report says what is to be kept elsewhere.
 func (w *wizard) report(context.Context) error {
 	w.good("written: %s", w.envPath())
 	if w.keyPair != nil {
 		w.say("%s", w.privateWords())
+	}
+	if w.draft.isService() {
+		w.say("\nThe key of this host can only add. Where you restore, take one that reads: dbacked-server key create PROJECT --kind restore")
 	}
 	w.say("\nKeep this beside the private key: it proves, where you restore, that a backup is this host's.")
 	fmt.Fprintf(w.out, "DBACKED_TRUST=%s\n", w.trust)

@@ -46,6 +46,13 @@ func (l *loader) serviceMode() bool {
 	return false
 }
 
+// DecidedByService are the variables that have no effect with a key of the service.
+func DecidedByService() []string {
+	return []string{
+		varSchedule, varTimezone, varRandomDelay, varLock, varKeepLast, varKeepDaily, varKeepWeekly, varKeepMonthly, varKeepYearly, varKeepFor, varKeepMinimum,
+	}
+}
+
 func (l *loader) resolveService() {
 	s := Service{Poll: defaultPoll}
 	s.Key, _ = l.secret(varAPIKey)
@@ -63,9 +70,7 @@ func (l *loader) resolveService() {
 	l.config.Lock = LockService
 	l.resolveUpload()
 	l.config.Storage = l.config.Places[0]
-	for _, variable := range []string{
-		varSchedule, varTimezone, varRandomDelay, varLock, varKeepLast, varKeepDaily, varKeepWeekly, varKeepMonthly, varKeepYearly, varKeepFor, varKeepMinimum,
-	} {
+	for _, variable := range DecidedByService() {
 		if g, ok := l.layers.get(variable); ok {
 			l.warn("%s (%s) has no effect: with a key of the service, the project there says when backups are made, and which are kept", l.setting(variable), g.where())
 		}
