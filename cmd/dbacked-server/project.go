@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -64,8 +65,33 @@ func (k *projectCreate) Run(ctx context.Context, a *app) error {
 	s.APIKey = key
 	return a.print(k.JSON, s, func(w io.Writer) {
 		fmt.Fprintf(w, "project\t%s\nid\t%s\napikey\t%s\n", s.Name, s.ID, s.APIKey)
-		fmt.Fprintf(w, "\nThe key is not shown again. An agent of 2018 takes it as --apikey, or from its environment:\n\n  DBACKED_APIKEY=%s\n", s.APIKey)
+		fmt.Fprint(w, afterCreate(s))
 	})
+}
+
+// publicURL is the setting of serve that says how agents reach it.
+const publicURL = "DBACKED_SERVER_PUBLIC_URL"
+
+// afterCreate says what to do with the key.
+func afterCreate(s admin.Project) string {
+	text := fmt.Sprintf(`
+The key is not shown again. On the machine of the database, dbacked init asks for it. Or write these
+lines into /etc/dbacked/NAME.env there (mode 0600), in the place of a storage and a schedule:
+
+DBACKED_APIKEY=%s
+DBACKED_API_URL=%s
+DBACKED_PUBLIC_KEY=/etc/dbacked/public.pem
+
+`, s.APIKey, cmp.Or(os.Getenv(publicURL), "https://backups.example.org"))
+	if s.PublicKey == "" {
+		text += "The project has no public key, so each agent needs that one (dbacked keygen makes a pair).\n"
+	} else {
+		text += "Without the last one, agents encrypt for the project's key, as they first see it.\n"
+	}
+	if os.Getenv(publicURL) == "" {
+		text += "The address is how agents reach this service: " + publicURL + " in server.env.\n"
+	}
+	return text + "An agent of 2018 takes the first two from its environment.\n"
 }
 
 // publicKey reads a public key; "" is none. It is read before records is called: what
