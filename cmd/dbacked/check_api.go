@@ -54,8 +54,12 @@ func describeProject(c *config.Config, p api.Project) string {
 	if p.Schedule != "" {
 		text += fmt.Sprintf(", which is backed up by %q, %s", printable(p.Schedule), printable(p.Timezone))
 	}
-	if p.NextDue != nil {
+	switch {
+	case p.NextDue == nil:
+	case p.NextDue.After(time.Now()):
 		text += ", next at " + p.NextDue.Local().Format(time.DateTime)
+	default:
+		text += ", and due now"
 	}
 	return text
 }

@@ -23,6 +23,8 @@ func hint(err error) string {
 		return "this user lacks the rights: sudo dbacked …"
 	case errors.Is(err, catalog.ErrUnproved):
 		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); dbacked restore --accept-unproved-origin goes on without"
+	case problemCode(err) == api.CodeNoAgent:
+		return "a key of the kind restore makes no backups: dbacked-server key create PROJECT makes one of the kind agent, for DBACKED_APIKEY here"
 	case errors.Is(err, storage.ErrForbidden) && as[*api.Problem](err):
 		return "a key of the kind agent can only add: dbacked-server key create PROJECT --kind restore makes one that reads, for DBACKED_APIKEY where you restore"
 	case errors.Is(err, storage.ErrForbidden):
@@ -35,4 +37,13 @@ func hint(err error) string {
 		return "dbacked verify --all shows which backups are good"
 	}
 	return ""
+}
+
+// problemCode is which answer of the service an error is, "" if it is none.
+func problemCode(err error) string {
+	p, ok := errors.AsType[*api.Problem](err)
+	if !ok {
+		return ""
+	}
+	return p.Code
 }

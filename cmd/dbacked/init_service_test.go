@@ -133,7 +133,7 @@ func TestInitServiceAsks(t *testing.T) {
 	}
 	k := b.onTerminal(answers...)
 	k.talks(lines[:9]...)
-	k.expect(`project shop, which is backed up by "@daily", UTC`)
+	k.expect(`project shop, which is backed up by "@daily", UTC, and due now`)
 	k.expect("RSA, 2048 bits, ")
 	k.talks(line{"(n: for another) [Y/n] ", ""}, line{"Write this? [Y/n] ", ""})
 	k.exits(exitOK)

@@ -117,7 +117,9 @@ func TestServiceRoundTrip(t *testing.T) {
 
 		id := b.backup()
 		b.run("list", "shop").ok().says(id, b.db, "proved")
-		b.run("verify", "shop").ends(exitFailure, "can only add", "--kind restore")
+		if r := b.run("verify", "shop").ends(exitFailure, "is not known", "can only add", "--kind restore"); strings.Contains(r.out, "NOT GOOD") {
+			t.Errorf("what cannot be read is called not good: %s", r)
+		}
 		b.run("verify", "shop", "--listed").ends(exitDamaged)
 		b.run("remove", "shop", id, "-y").ends(exitRefused, "backup delete")
 		b.run("prune", "shop").ends(exitRefused, "project set")
@@ -223,7 +225,10 @@ func TestServiceWrong(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, postgres)
 	b.small(10)
-	newService(b)
+	s := newService(b)
+	b.with("DBACKED_API_URL", "http://"+s.address+"/some/path").run("list", "shop").ends(exitFailure, "not the address of a DBacked service", "DBACKED_API_URL")
+	s.restorer().run("backup", "shop").ends(exitFailure, "this key cannot make backups", "kind agent, for DBACKED_APIKEY here")
+	s.restorer().run("check", "shop").ends(exitFailure).says("kind restore")
 	b.with("DBACKED_APIKEY", "dbk_nobody").run("list", "shop").ends(exitFailure, "does not know the key", "DBACKED_APIKEY")
 	b.with("DBACKED_STORAGE", "file:///tmp", "DBACKED_APIKEY", "x").run("list", "shop").ends(exitConfig, "are both given")
 	l, err := net.Listen("tcp", "127.0.0.1:0")

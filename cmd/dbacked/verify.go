@@ -10,6 +10,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/pipeline"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 type verifyCommand struct {
@@ -155,6 +156,9 @@ func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e
 			return err
 		}
 	}
+	if err := unread(files); err != nil {
+		return fmt.Errorf("backup %s may not be read from here, so whether it is good is not known: %w", e.ID, err)
+	}
 	result := verified{ID: e.ID, Place: place, Listed: v.Listed, Opened: run.Key != nil, Proved: e.Proof == nil}
 	if e.Proof != nil {
 		result.Origin = e.Proof.Error()
@@ -185,6 +189,20 @@ func (v *verifyCommand) one(ctx context.Context, a *app, run *pipeline.Verify, e
 		return fmt.Errorf("backup %s is good, and a restore finds it, but only in older versions of what is stored: %w", e.ID, displaced)
 	}
 	return nil
+}
+
+// unread is why nothing of a backup could be read, if that is a right that is missing;
+// of the backup it says nothing.
+func unread(files []pipeline.Checked) error {
+	for _, f := range files {
+		if !errors.Is(f.Err, storage.ErrForbidden) {
+			return nil
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return files[0].Err
 }
 
 func (v *verifyCommand) print(a *app, r verified) error {

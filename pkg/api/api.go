@@ -154,6 +154,9 @@ const (
 	CodeNotDue   = "notDue"   // no backup is due, or another agent makes it
 	CodeLost     = "lost"     // the backup is over, or another agent's
 	CodeConflict = "conflict" // it was said, or stored, before: differently
+	CodeAddsOnly = "addsOnly" // the key is an agent's, and reads nothing that was stored
+	CodeNoAgent  = "noAgent"  // the key is no agent's, and makes no backups
+	CodeNoCall   = "noCall"   // no call has this path
 )
 
 func (p *Problem) Error() string {

@@ -12,12 +12,10 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -38,6 +36,9 @@ var (
 	ErrNotDue = errors.New("no backup is due")
 	// ErrLost says that the backup was given to another agent, or is over.
 	ErrLost = errors.New("the backup is not this agent's any more")
+	// ErrNoService says that who answers is no DBacked service, or has it below another
+	// address.
+	ErrNoService = errors.New("this is not the address of a DBacked service: see DBACKED_API_URL")
 	// ErrKey says that the service does not know the key.
 	ErrKey = errors.New("the service does not know the key: see DBACKED_APIKEY")
 )
@@ -196,57 +197,4 @@ func (c *Client) patience(path string) *retryablehttp.Client {
 		return c.calls
 	}
 	return c.first
-}
-
-func (c *Client) understand(what string, got *http.Response, answer any) error {
-	text, err := io.ReadAll(io.LimitReader(got.Body, largestAnswer+1))
-	switch {
-	case err != nil:
-		return &storage.TemporaryError{Err: fmt.Errorf("%s %s: the answer broke off: %w", what, c, stripped(err))}
-	case len(text) > largestAnswer:
-		return fmt.Errorf("%s %s: the answer has more than %d bytes", what, c, largestAnswer)
-	case got.StatusCode < 200 || got.StatusCode > 299:
-		return fmt.Errorf("%s %s: %w", what, c, meaning(got.StatusCode, text))
-	case answer == nil || len(bytes.TrimSpace(text)) == 0:
-		return nil
-	}
-	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("%s %s: its answer is not the JSON that was expected: is this the DBacked service?", what, c)
-	}
-	return nil
-}
-
-// meaning is the error that an answer is.
-func meaning(status int, text []byte) error {
-	p := &api.Problem{}
-	if json.Unmarshal(text, p) != nil || p.Message == "" {
-		p.Message = http.StatusText(status)
-	}
-	p.Status = status
-	also := func(err error) error { return fmt.Errorf("%w: %w", err, p) }
-	switch {
-	case p.Message == api.NoBackupNeeded || p.Code == api.CodeNotDue:
-		return also(ErrNotDue)
-	case p.Code == api.CodeLost:
-		return also(ErrLost)
-	case p.Code == api.CodeConflict:
-		return also(storage.ErrExists)
-	case status == http.StatusUnauthorized:
-		return also(ErrKey)
-	case status == http.StatusForbidden:
-		return also(storage.ErrForbidden)
-	case status == http.StatusNotFound, status == http.StatusGone:
-		return also(storage.ErrNotFound)
-	case status >= 500 || status == http.StatusTooManyRequests:
-		return &storage.TemporaryError{Err: p}
-	}
-	return p
-}
-
-// stripped is an error without the address in it, whose query is a signature.
-func stripped(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
 }

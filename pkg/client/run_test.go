@@ -206,8 +206,18 @@ func TestRefused(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	b.behave(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { io.WriteString(w, "<html>welcome") })
-	if _, err := b.client("a").Project(t.Context()); err == nil || !strings.Contains(err.Error(), "is this the DBacked service?") {
+	if _, err := b.client("a").Project(t.Context()); !errors.Is(err, ErrNoService) {
 		t.Errorf("error %v", err)
+	}
+	for status, is := range map[int]error{301: ErrNoService, 401: ErrKey, 404: ErrNoService, 501: ErrNoService} {
+		b.behave(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			w.Header().Set("Location", "https://elsewhere.example.org/login?token=hunter2")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, "<html>welcome")
+		})
+		if _, err := b.client("a").Project(t.Context()); !errors.Is(err, is) || errors.Is(err, storage.ErrNotFound) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%d: %v", status, err)
+		}
 	}
 }
 

@@ -26,6 +26,12 @@ func problemf(status int, format string, args ...any) *api.Problem {
 	return &api.Problem{Status: status, Message: fmt.Sprintf(format, args...)}
 }
 
+// coded is a problem that programs tell apart.
+func coded(code string, p *api.Problem) *api.Problem {
+	p.Code = code
+	return p
+}
+
 // read decodes a call's body. Fields that are not known are left alone: agents may
 // be newer.
 func read(w http.ResponseWriter, r *http.Request, v any) error {
@@ -112,5 +118,5 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, p *api.Problem,
 }
 
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
-	s.problem(w, r, problemf(http.StatusNotFound, "there is no %s %s", r.Method, r.URL.Path), nil)
+	s.problem(w, r, coded(api.CodeNoCall, problemf(http.StatusNotFound, "there is no %s %s", r.Method, r.URL.Path)), nil)
 }

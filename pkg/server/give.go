@@ -22,7 +22,7 @@ func (s *Server) give(w http.ResponseWriter, r *http.Request, c caller) error {
 		return err
 	}
 	if !c.mayAdd() {
-		return problemf(http.StatusForbidden, "this key cannot make backups")
+		return coded(api.CodeNoAgent, problemf(http.StatusForbidden, "this key cannot make backups"))
 	}
 	now := s.options.Now()
 	s.records.Touch(c.key, ask.AgentID, ask.AgentVersion, now)

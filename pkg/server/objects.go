@@ -58,7 +58,7 @@ func (s *Server) objectURL(w http.ResponseWriter, r *http.Request, c caller) err
 			continue
 		}
 		if !readable(c, f) {
-			return problemf(http.StatusForbidden, "this key can only add: a restore key reads what was stored")
+			return coded(api.CodeAddsOnly, problemf(http.StatusForbidden, "this key can only add: a restore key reads what was stored"))
 		}
 		return s.giveURL(w, r, f)
 	}
@@ -75,7 +75,7 @@ func (s *Server) downloadURL(w http.ResponseWriter, r *http.Request, c caller) e
 		return err
 	}
 	if !c.mayRead() {
-		return problemf(http.StatusForbidden, "this key can only add: a restore key reads what was stored")
+		return coded(api.CodeAddsOnly, problemf(http.StatusForbidden, "this key can only add: a restore key reads what was stored"))
 	}
 	if b.State != records.StateDone {
 		return problemf(http.StatusNotFound, "this backup is not done")

@@ -26,7 +26,7 @@ func (s *Server) part(w http.ResponseWriter, r *http.Request, c caller) error {
 		return err
 	}
 	if !c.mayAdd() {
-		return problemf(http.StatusForbidden, "this key cannot make backups")
+		return coded(api.CodeNoAgent, problemf(http.StatusForbidden, "this key cannot make backups"))
 	}
 	if p.Size < 0 || p.Size > largestPart {
 		return problemf(http.StatusBadRequest, "a part has up to %d bytes", largestPart)

@@ -15,7 +15,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request, c caller) error 
 		return err
 	}
 	if !c.mayAdd() {
-		return problemf(http.StatusForbidden, "this key cannot make backups")
+		return coded(api.CodeNoAgent, problemf(http.StatusForbidden, "this key cannot make backups"))
 	}
 	id := r.PathValue("id")
 	switch st.Status {
