@@ -95,6 +95,8 @@ func TestPageSaysHowItIs(t *testing.T) {
 		"stopping": {"Stopping", "until the service starts again"},
 		"draining": {"Finishing, then stopping", "The run at hand"},
 		"hostile":  {hostile},
+		"service":  {"All is well", "the service says that none is due", "https://backups.example.org", "@daily"},
+		"asking":   {"The service does not say what is due", "Asking again in 4 min", "connection refused"},
 	} {
 		v := render(t, samples()[name])
 		for _, want := range wants {

@@ -106,10 +106,15 @@ func (v *view) headline() (title, line string) {
 		return "Finishing, then stopping", "The run at hand is finished before the service stops."
 	case v.Running != nil:
 		return "Backing up", v.pace(v.Running)
+	case v.State == StateRetrying && v.Next != nil && v.asks():
+		return v.trouble(), "Asking again " + v.soon(*v.Next) + "."
 	case v.State == StateRetrying && v.Next != nil:
 		return v.trouble(), "Trying again " + v.soon(*v.Next) + "."
 	case !v.Healthy:
 		return v.trouble(), next
+	}
+	if v.ofService() {
+		return "All is well", "The newest backup is proved, and the service says that none is due."
 	}
 	return "All is well", "The newest backup is proved, and no older than the schedule wants."
 }
@@ -117,6 +122,8 @@ func (v *view) headline() (title, line string) {
 // trouble names in a few words what the problem tells at length.
 func (v *view) trouble() string {
 	switch {
+	case v.State == StateRetrying && v.asks():
+		return "The service does not say what is due"
 	case len(v.Runs) > 0 && v.Runs[0].Partial:
 		return "The last backup is not in every place"
 	case len(v.Runs) > 0 && v.Runs[0].Error != "":

@@ -64,6 +64,13 @@ func samples() map[string]Status {
 	all["draining"] = s
 
 	all["hostile"] = sampleHostile(idle)
+
+	s = idle
+	s.Storage, s.Schedule, s.Timezone, s.Reason = "https://backups.example.org", "@daily", "UTC", ReasonDue
+	all["service"] = s
+	s.State, s.Healthy, s.Reason, s.Next = StateRetrying, false, ReasonAsk, new(sampleNow.Add(4*time.Minute))
+	s.Problem = "ask for a backup of https://backups.example.org: dial tcp 192.0.2.7:443: connect: connection refused"
+	all["asking"] = s
 	return all
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/scheduler"
@@ -84,3 +85,9 @@ func (o *Options) overdueSince(now time.Time) time.Time {
 
 // asks says whether the next thing to do is a question to the service.
 func (s *Status) asks() bool { return s.Reason == ReasonAsk }
+
+// ofService says whether a service keeps the backups: nothing else has such an
+// address.
+func (s *Status) ofService() bool {
+	return strings.HasPrefix(s.Storage, "https://") || strings.HasPrefix(s.Storage, "http://")
+}
