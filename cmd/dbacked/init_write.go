@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -230,7 +231,7 @@ func (w *wizard) report(context.Context) error {
 		w.say("%s", w.privateWords())
 	}
 	if w.draft.isService() {
-		w.say("\nThe key of this host can only add. Where you restore, take one that reads: dbacked-server key create PROJECT --kind restore")
+		w.say("\nThe key of this host can only add. Where you restore, take one that reads: dbacked-server key create %s --kind restore", cmp.Or(printable(w.project.Name), "PROJECT"))
 	}
 	w.say("\nKeep this beside the private key: it proves, where you restore, that a backup is this host's.")
 	fmt.Fprintf(w.out, "DBACKED_TRUST=%s\n", w.trust)

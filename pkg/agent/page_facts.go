@@ -8,6 +8,8 @@ import (
 func (v *view) facts() []fact {
 	next := fact{Name: "Next backup", Value: "not planned", Note: "the agent is " + v.State}
 	switch {
+	case v.Next != nil && v.asks():
+		next = fact{"Next question", v.soon(*v.Next), v.at(*v.Next) + ", to the service, whether a backup is due"}
 	case v.Next != nil:
 		next = fact{next.Name, v.soon(*v.Next), v.at(*v.Next) + why(v.Reason)}
 	case v.Running != nil:
@@ -33,7 +35,7 @@ func (v *view) facts() []fact {
 }
 
 func why(reason string) string {
-	return map[string]string{ReasonRetry: ", after a failure", ReasonRequested: ", as asked for", ReasonAsk: ", if the service says that one is due"}[reason]
+	return map[string]string{ReasonRetry: ", after a failure", ReasonRequested: ", as asked for"}[reason]
 }
 
 func (v *view) row(r Run) row {

@@ -96,7 +96,7 @@ func TestPageSaysHowItIs(t *testing.T) {
 		"draining": {"Finishing, then stopping", "The run at hand"},
 		"hostile":  {hostile},
 		"service":  {"All is well", "the service says that none is due", "https://backups.example.org", "@daily"},
-		"asking":   {"The service does not say what is due", "Asking again in 4 min", "connection refused"},
+		"asking":   {"The service does not say what is due", "Asking again in 4 min", "Next question", "connection refused"},
 	} {
 		v := render(t, samples()[name])
 		for _, want := range wants {
