@@ -35,7 +35,9 @@ func dbackedServer(t *testing.T, b *bed) {
 		t.Errorf("the project is %s", out)
 	}
 	b.expectProperties(t, serverUnit, "ActiveState=active", "SubState=running", "NRestarts=0", "User=dbacked-server", "WatchdogUSec=1min", "LimitNOFILE=65536")
-	b.sudo(t, "dbacked-server", "project", "create", "other")
+	var other struct{ APIKey string }
+	must(t, json.Unmarshal([]byte(b.sudo(t, "dbacked-server", "project", "create", "other", "--public-key", "/etc/dbacked/public.pem", "--json")), &other))
+	b.served(t, other.APIKey)
 	pid := b.property(t, serverUnit, "MainPID")
 
 	content := strings.Repeat("a backup, sealed by its agent\n", 1<<15)
@@ -61,6 +63,24 @@ func dbackedServer(t *testing.T, b *bed) {
 	b.expectProperties(t, serverUnit, "ActiveState=inactive", "Result=success")
 	b.sudo(t, "systemctl", "start", "dbacked-server")
 	b.removeServer(t)
+}
+
+// served: the agent backs up to it, in its sandbox, with nothing but the key, which is a
+// credential.
+func (b *bed) served(t *testing.T, key string) {
+	t.Helper()
+	const settings = "/etc/dbacked/served.env"
+	b.write(t, credstore("served", "apikey"), key+"\n", 0o600)
+	b.write(t, settings, "DBACKED_DB_TYPE=pg\nDBACKED_DB_NAME=shop\nDBACKED_DB_USERNAME=dbacked\nDBACKED_API_URL="+serverURL+"\n", 0o600)
+	mark := b.mark(t)
+	b.sudo(t, "systemctl", "start", "dbacked@served")
+	id := b.journal.await(t, mark, event("served", "backup-proved")...)["DBACKED_BACKUP_ID"]
+	if out := b.sudo(t, "dbacked", "list", "served"); id == "" || !strings.Contains(out, id) {
+		t.Errorf("backup %q is not listed:\n%s", id, out)
+	}
+	b.sudo(t, "dbacked", "check", "served")
+	b.sudo(t, "systemctl", "stop", "dbacked@served")
+	b.sudo(t, "rm", "-r", settings, credstore("served", "apikey"), "/var/lib/dbacked/served")
 }
 
 // removeServer purges it: what it keeps stays.
