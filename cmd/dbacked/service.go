@@ -181,7 +181,7 @@ func (a *app) backupNow(ctx context.Context, c *config.Config, progress *pipelin
 	progress.Set(pipeline.Snapshot{Stage: pipeline.StageLock})
 	run, err := conn.AskNow(ctx)
 	if errors.Is(err, client.ErrNotDue) {
-		return nil, at(pipeline.StageLock, fmt.Errorf("%w: %s gives none now: an agent of the project makes one (of one that died the lease ends within minutes), or it gives only what is due", locker.ErrHeld, conn))
+		return nil, at(pipeline.StageLock, fmt.Errorf("%w: %s gives none now: another agent of the project makes one (if it died, its lease ends within minutes), or it gives only what is due", locker.ErrHeld, conn))
 	}
 	if err != nil {
 		return nil, at(pipeline.StageLock, err)
