@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/dbacked/dbacked/pkg/api"
@@ -11,6 +13,17 @@ import (
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 )
+
+// keyBelow says whether a key of a service may stand below NAME.env, in a credential or
+// in the former agent's config.json: it would apply if NAME.env named no storage.
+func (w *wizard) keyBelow() bool {
+	for _, path := range []string{w.credentialPath("apikey"), filepath.Join(w.configDirectory, "config.json")} {
+		if _, err := os.Lstat(path); err == nil {
+			return true
+		}
+	}
+	return false
+}
 
 // apikeyQuestion asks for the key of a service.
 func (w *wizard) apikeyQuestion() question {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -183,4 +185,26 @@ func TestInitServiceOfFormer(t *testing.T) {
 	b.must(os.Remove(b.path("etc/shop.env")))
 	b.run(append(imports, "--storage", b.path("storage"))...).ok()
 	b.wantInstance()
+}
+
+// TestInitNamesTheFolder although it is the usual one, where a key of a service lies
+// about: that would apply otherwise.
+func TestInitNamesTheFolder(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", "config.json", "etc/credstore/dbacked.shop.apikey"} {
+		dir := t.TempDir()
+		w := &wizard{flags: &initCommand{Root: dir}, configDirectory: dir, publicPEM: string(testKeys().public), draft: &draft{name: "shop", values: map[string]string{
+			"DBACKED_DB_TYPE": "pg", "DBACKED_DB_NAME": "shop", "DBACKED_DB_USERNAME": "dbacked", "DBACKED_STORAGE": fileScheme + stateRoot,
+		}}}
+		if key != "" {
+			path := filepath.Join(dir, key)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(`{"apikey": "k"}`), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, err := w.plan()
+		if err != nil || strings.Contains(string(p.env), "DBACKED_STORAGE=") != (key != "") {
+			t.Errorf("with %q: %v\n%s", key, err, p.env)
+		}
+	}
 }

@@ -35,7 +35,7 @@ func (w *wizard) plan() (*plan, error) {
 		p.public = []byte(w.publicPEM)
 	}
 	d.values["DBACKED_PUBLIC_KEY"] = w.publicPEM
-	if d.values["DBACKED_STORAGE"] == fileScheme+stateRoot {
+	if d.values["DBACKED_STORAGE"] == fileScheme+stateRoot && !w.keyBelow() {
 		delete(d.values, "DBACKED_STORAGE")
 	}
 	if d.values["DBACKED_API_URL"] == api.DefaultURL {
