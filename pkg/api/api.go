@@ -65,6 +65,10 @@ func (p Project) Has(capability string) bool {
 	return false
 }
 
+// Old says that the service is as it was in 2018, in what it keeps: one file a backup,
+// and nothing that proves whose it is.
+func (p Project) Old() bool { return !p.Has(CapabilityFiles) || !p.Has(CapabilityManifests) }
+
 // Backup is one that is done.
 type Backup struct {
 	ID         string    `json:"id"`

@@ -41,6 +41,17 @@ const (
 
 func newBed(t *testing.T, where int) *bed {
 	t.Helper()
+	return newBedOf(t, where, func(service http.Handler) http.Handler { return service })
+}
+
+// newOldBed is newBed, of a service of 2018.
+func newOldBed(t *testing.T, where int) *bed {
+	t.Helper()
+	return newBedOf(t, where, dbtest.OldService)
+}
+
+func newBedOf(t *testing.T, where int, as func(service http.Handler) http.Handler) *bed {
+	t.Helper()
 	b := &bed{t: t}
 	var err error
 	b.database = filepath.Join(memory(t), "server.db")
@@ -62,12 +73,13 @@ func newBed(t *testing.T, where int) *bed {
 		b.ok(err)
 	}
 	mux.Handle("/", server.New(b.records, store, server.Options{Now: b.now}))
+	service := as(mux)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fault := b.fault.Load(); fault != nil {
-			(*fault)(w, r, mux)
+			(*fault)(w, r, service)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		service.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
 	b.url = s.URL

@@ -6,6 +6,10 @@
 //	…
 //	run.End(nil)                // or what went wrong
 //
+// A service of 2018 keeps one file a backup and no manifest. To such a one only what it
+// knows is said: [Run.Old] tells it, [Client.OneFile] writes there, and [Client.Download]
+// reads, by the list in [api.Project].
+//
 // Calls are tried again after a dropped connection, answers of 5xx, and requests to
 // slow down; all of them can be repeated. Addresses of parts and downloads are
 // signed: none is in an error.
@@ -84,6 +88,7 @@ type Client struct {
 	calls   *retryablehttp.Client
 	first   *retryablehttp.Client // until the service has answered, and for questions that are asked again
 	met     atomic.Bool           // it has
+	kind    atomic.Int32          // what it can, as Project said last
 
 	mu      sync.Mutex
 	request string       // the id of a question that got no answer
@@ -158,8 +163,21 @@ func (c *Client) String() string { return c.options.URL }
 
 // Project asks what the key is for.
 func (c *Client) Project(ctx context.Context) (p api.Project, err error) {
-	return p, c.call(ctx, "ask for the project of", http.MethodGet, "/projects/own", nil, &p)
+	err = c.call(ctx, "ask for the project of", http.MethodGet, "/projects/own", nil, &p)
+	if err == nil && p.Old() {
+		c.kind.Store(kindOld)
+	} else if err == nil {
+		c.kind.Store(kindNew)
+	}
+	return p, err
 }
+
+// What a service can.
+const (
+	kindUnknown = iota
+	kindOld     // only what package api says of 2018
+	kindNew
+)
 
 // call says something to the service, and decodes its answer.
 func (c *Client) call(ctx context.Context, what, method, path string, body, answer any) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/storage"
@@ -15,11 +16,16 @@ import (
 
 // reader is an object that is being read.
 type reader struct {
-	ctx   context.Context
-	store *Store
-	name  string
-	at    int64
-	state api.DownloadURL // the address, and what it was when it was opened
+	ctx    context.Context
+	client *Client
+	name   string
+	at     int64
+	locate func(ctx context.Context) (api.DownloadURL, error)
+	state  api.DownloadURL // the address, and what it was when it was opened
+
+	// pin, if set, takes from an answer what an old service does not tell, or says that
+	// it is another object.
+	pin func(got *http.Response, at int64) (size int64, etag string, err error)
 
 	body  io.ReadCloser // nil: a request is to be sent
 	moved func()
@@ -30,18 +36,23 @@ type reader struct {
 // address asks where the object is. One that changed since it was opened is an
 // error.
 func (r *reader) address(ctx context.Context) error {
-	q := r.store.agent()
-	q.Set("name", r.name)
-	var d api.DownloadURL
-	if err := r.store.client.call(ctx, "ask where a file is in", http.MethodGet, "/projects/"+r.store.project+"/objects/downloadUrl?"+q.Encode(), nil, &d); err != nil {
+	d, err := r.locate(ctx)
+	if err != nil {
 		return fmt.Errorf("read %s: %w", r.name, err)
 	}
+	if r.pin != nil {
+		d.ETag, d.Size = r.state.ETag, r.state.Size
+	}
 	if r.state.ETag != "" && (d.ETag != r.state.ETag || d.Size != r.state.Size) {
-		return fmt.Errorf("read %s: it changed while it was read", r.name)
+		return r.changed()
 	}
 	r.state = d
 	return nil
 }
+
+func (r *reader) changed() error { return fmt.Errorf("read %s: %w", r.name, errChanged) }
+
+var errChanged = errors.New("it changed while it was read")
 
 func (r *reader) Read(p []byte) (n int, err error) {
 	if err := context.Cause(r.ctx); err != nil {
@@ -53,8 +64,7 @@ func (r *reader) Read(p []byte) (n int, err error) {
 	if r.at >= r.state.Size {
 		return 0, io.EOF
 	}
-	o := r.store.client.options
-	r.err = storage.Backoff{Tries: o.Tries, First: o.Wait}.Retry(r.ctx, func(ctx context.Context) error {
+	r.err = r.again(func() error {
 		n, err = r.once(p[:min(int64(len(p)), r.state.Size-r.at)])
 		return err
 	})
@@ -62,6 +72,12 @@ func (r *reader) Read(p []byte) (n int, err error) {
 		return n, nil
 	}
 	return 0, r.err
+}
+
+// again tries something as often as the client may.
+func (r *reader) again(f func() error) error {
+	o := r.client.options
+	return storage.Backoff{Tries: o.Tries, First: o.Wait}.Retry(r.ctx, func(context.Context) error { return f() })
 }
 
 // once reads from one answer.
@@ -103,10 +119,17 @@ func (r *reader) begin() error {
 	}
 	switch {
 	case got.StatusCode == http.StatusPartialContent, got.StatusCode == http.StatusOK && r.at == 0:
-		r.body = got.Body
-		return nil
+		if r.pin != nil {
+			r.state.Size, r.state.ETag, err = r.pin(got, r.at)
+		}
+		if err == nil {
+			r.body = got.Body
+			return nil
+		}
+	case got.StatusCode == http.StatusOK:
+		err = fmt.Errorf("read %s: it was asked for from byte %d on, and given from its beginning", r.name, r.at)
 	case got.StatusCode == http.StatusPreconditionFailed:
-		err = fmt.Errorf("read %s: it changed while it was read", r.name)
+		err = r.changed()
 	default:
 		text, _ := io.ReadAll(io.LimitReader(got.Body, 4<<10))
 		err = fmt.Errorf("read %s: %w", r.name, meaning(got.StatusCode, bytes.TrimSpace(text)))
@@ -117,7 +140,7 @@ func (r *reader) begin() error {
 }
 
 func (r *reader) get() (*http.Response, error) {
-	ctx, moved, stop := stalling(r.ctx, r.store.client.options.Stall)
+	ctx, moved, stop := stalling(r.ctx, r.client.options.Stall)
 	r.moved, r.stop = moved, stop
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, r.state.DownloadURL, nil)
 	if err != nil {
@@ -125,10 +148,10 @@ func (r *reader) get() (*http.Response, error) {
 		return nil, errors.New("the address that the service gave for a file is none")
 	}
 	q.Header.Set("Range", fmt.Sprintf("bytes=%d-", r.at))
-	if r.state.ETag != "" {
+	if r.state.ETag != "" && !strings.HasPrefix(r.state.ETag, "W/") { // that never matches
 		q.Header.Set("If-Match", r.state.ETag)
 	}
-	got, err := r.store.client.bytes.Do(q)
+	got, err := r.client.bytes.Do(q)
 	if err != nil {
 		r.end()
 		return nil, broken(r.ctx, fmt.Errorf("read %s: %w", r.name, stripped(err)))

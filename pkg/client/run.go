@@ -22,6 +22,7 @@ type Run struct {
 	PublicKey string
 
 	client *Client
+	old    bool
 	ctx    context.Context // ends when the backup is lost
 	end    context.CancelCauseFunc
 	beats  sync.WaitGroup
@@ -44,12 +45,21 @@ const endLimit = 30 * time.Second
 func (c *Client) Ask(ctx context.Context) (*Run, error) { return c.ask(ctx, false) }
 
 // AskNow asks for a backup also when none is due. ErrNotDue: another agent makes one,
-// or the service does not know such wishes.
+// or the service does not know such wishes, as an old one.
 func (c *Client) AskNow(ctx context.Context) (*Run, error) { return c.ask(ctx, true) }
 
 func (c *Client) ask(ctx context.Context, now bool) (*Run, error) {
+	if c.kind.Load() == kindUnknown { // an old one might refuse what it does not know
+		if _, err := c.Project(ctx); err != nil {
+			return nil, err
+		}
+	}
+	old := c.kind.Load() == kindOld
 	var given api.GivenBackup
-	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType, RequestID: c.question(), Now: now}
+	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType}
+	if !old {
+		ask.RequestID, ask.Now = c.question(), now
+	}
 	err := c.call(ctx, "ask for a backup of", http.MethodPost, pathAsk, ask, &given)
 	if temporary := (*storage.TemporaryError)(nil); err == nil || ctx.Err() == nil && !errors.As(err, &temporary) {
 		c.answered()
@@ -61,12 +71,17 @@ func (c *Client) ask(ctx context.Context, now bool) (*Run, error) {
 	if r.ID == "" || r.ProjectID == "" {
 		return nil, fmt.Errorf("ask for a backup of %s: it gave one without an id", c)
 	}
+	r.old = old || given.LeaseSeconds <= 0
 	r.ctx, r.end = context.WithCancelCause(context.WithoutCancel(ctx))
-	if lease := time.Duration(given.LeaseSeconds) * time.Second; lease > 0 {
-		r.beats.Go(func() { r.beat(lease) })
+	if !r.old {
+		r.beats.Go(func() { r.beat(time.Duration(given.LeaseSeconds) * time.Second) })
 	}
 	return r, nil
 }
+
+// Old says that the service gave the backup without a lease that is renewed, as it did
+// in 2018: it is written by OneFile.
+func (r *Run) Old() bool { return r.old }
 
 const pathAsk = "/projects/own/backups"
 
@@ -139,8 +154,12 @@ func (r *Run) renew(limit time.Duration) error {
 	return r.client.call(ctx, "renew the lease of a backup of", http.MethodPost, r.path("heartbeat"), beat, nil)
 }
 
-// Confirm says whether the backup is this agent's at this moment.
+// Confirm says whether the backup is this agent's at this moment. An old service does
+// not tell.
 func (r *Run) Confirm(ctx context.Context) error {
+	if r.old {
+		return nil
+	}
 	return r.client.call(ctx, "confirm the lease of a backup of", http.MethodPost, r.path("heartbeat"), api.Heartbeat{AgentID: r.client.options.AgentID}, nil)
 }
 
@@ -152,13 +171,23 @@ func (r *Run) path(what string) string {
 // object of that name.
 func (r *Run) Done(ctx context.Context, name string, manifest []byte) error {
 	st := api.Status{Status: api.StatusDone, AgentID: r.client.options.AgentID, Manifest: string(manifest), ManifestName: name, PublicKey: r.PublicKey}
-	err := r.client.call(ctx, "complete a backup of", http.MethodPost, r.path("status"), st, nil)
+	err := r.status(ctx, "complete a backup of", st)
 	if err == nil {
-		r.mu.Lock()
-		r.done = true
-		r.mu.Unlock()
+		r.wasDone()
 	}
 	return err
+}
+
+// status says how the backup is.
+func (r *Run) status(ctx context.Context, what string, st api.Status) error {
+	return r.client.call(ctx, what, http.MethodPost, r.path("status"), st, nil)
+}
+
+// wasDone makes End say nothing.
+func (r *Run) wasDone() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done = true
 }
 
 // End gives the backup back, unless it is done, and says why. It may be called
@@ -180,7 +209,7 @@ func (r *Run) End(why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), endLimit)
 	defer cancel()
 	st := api.Status{Status: api.StatusError, AgentID: r.client.options.AgentID, Error: text}
-	err := r.client.call(ctx, "give back a backup of", http.MethodPost, r.path("status"), st, nil)
+	err := r.status(ctx, "give back a backup of", st)
 	if errors.Is(err, ErrLost) {
 		return nil
 	}

@@ -52,9 +52,9 @@ func (c *Client) Reader() *Store { return &Store{client: c, project: own} }
 const own = "own"
 
 // Limits are those of a part.
-func (s *Store) Limits() storage.Limits {
-	return storage.Limits{MaxParts: mostParts, MinPart: smallestPart, MaxPart: largestPart}
-}
+func (s *Store) Limits() storage.Limits { return limits }
+
+var limits = storage.Limits{MaxParts: mostParts, MinPart: smallestPart, MaxPart: largestPart}
 
 // String is the service's address.
 func (s *Store) String() string { return s.client.String() }
@@ -166,9 +166,17 @@ func (s *Store) Open(ctx context.Context, name string, offset int64) (io.ReadClo
 	if offset < 0 {
 		return nil, fmt.Errorf("read %s from %s: offset %d is negative", name, s, offset)
 	}
-	r := &reader{ctx: ctx, store: s, name: name, at: offset}
+	locate := func(ctx context.Context) (d api.DownloadURL, err error) {
+		q := s.agent()
+		q.Set("name", name)
+		return d, s.client.call(ctx, whereIs, http.MethodGet, "/projects/"+s.project+"/objects/downloadUrl?"+q.Encode(), nil, &d)
+	}
+	r := &reader{ctx: ctx, client: s.client, name: name, at: offset, locate: locate}
 	if err := r.address(ctx); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
+
+// whereIs is what a reader asks.
+const whereIs = "ask where a file is in"

@@ -77,6 +77,8 @@ type cutting struct {
 	left int
 }
 
+func (c *cutting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
 func (c *cutting) Write(p []byte) (int, error) {
 	if c.left <= 0 {
 		return 0, http.ErrAbortHandler
