@@ -30,13 +30,12 @@ type agentStore struct {
 // History returns the newest proved backups, and of several places what each holds.
 func (s agentStore) History(ctx context.Context, n int) (agent.History, error) {
 	defer release() // this is the last that an agent does before it waits
+	if s.config.Storage.IsService() {
+		return s.ofService(ctx, n)
+	}
 	if len(s.config.Places) == 1 {
 		backups, err := s.recent(ctx, s.config, n)
-		h := agent.History{Backups: backups}
-		if err == nil && s.config.Storage.IsService() {
-			err = s.plan(ctx, &h)
-		}
-		return h, err
+		return agent.History{Backups: backups}, err
 	}
 	h := agent.History{Places: s.places(ctx, n)}
 	var failed error
@@ -101,15 +100,15 @@ func (s agentStore) recent(ctx context.Context, c *config.Config, n int) ([]agen
 		return nil, sandboxed(c, err)
 	}
 	defer func() { _ = store.Close() }()
+	return recentIn(ctx, store, c, n)
+}
+
+func recentIn(ctx context.Context, store storage.Store, c *config.Config, n int) ([]agent.Backup, error) {
 	t, err := trust(c)
 	if err != nil {
 		return nil, err
 	}
-	var from storage.Store = store
-	if s.manifests != nil {
-		from = s.manifests.over(store)
-	}
-	recent, err := catalog.Recent(ctx, from, c.Instance, t, n)
+	recent, err := catalog.Recent(ctx, store, c.Instance, t, n)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (b *backupCommand) here(ctx context.Context, a *app) error {
 	}
 	plain, stored := totals(m)
 	a.say("backed up %s %s to %s: %s of dump, %s stored, in %s", m.Engine, m.Database, to, size(plain), size(stored), duration(time.Since(start)))
-	if err := catalog.WriteLast(c.StateDirectory, m.ID); err != nil {
+	if err := rememberLast(c, m); err != nil {
 		a.warn("the id of this backup could not be remembered: " + err.Error())
 	}
 	if failed := b.print(a, m, placeResults(c, err)); failed != nil {
@@ -138,6 +138,14 @@ func (b *backupCommand) printID(ctx context.Context, a *app, id string, places [
 	c, err := a.load(b.Name, b.flags(), config.NeedStorage)
 	if err != nil {
 		return err
+	}
+	old, err := openOld(ctx, c)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		defer old.close()
+		return old.printMade(a.out, id)
 	}
 	t, err := trust(c)
 	if err != nil {

@@ -311,7 +311,7 @@ func (r *running) wait() *result {
 // secrets is what no output and no command line may hold.
 func (b *bed) secrets() map[string]string {
 	lines := strings.Split(string(testKeys().private), "\n")
-	return map[string]string{"the password": password, "the private key": lines[5]}
+	return map[string]string{"the password": password, "the private key": lines[5], "a signed address": "ignature="}
 }
 
 func (b *bed) run(args ...string) *result {

@@ -66,12 +66,12 @@ func describeProject(c *config.Config, p api.Project) string {
 
 // checkCapabilities says what a service lacks that backups would be better for.
 func checkCapabilities(p api.Project) []dumper.Finding {
-	if p.Has(api.CapabilityFiles) && p.Has(api.CapabilityManifests) {
+	if !p.Old() {
 		return nil
 	}
 	return []dumper.Finding{{
 		Level: dumper.Warn, Subject: subjectAPI,
-		Message: "it keeps one file a backup and no manifest: roles are not backed up, and nothing there proves who made a backup",
+		Message: "it keeps one file a backup and no manifest: roles are not backed up, nothing there proves who made a backup (restore takes --accept-unproved-origin), and verify needs the private key",
 		Fix:     "dbacked-server keeps both",
 	}}
 }

@@ -21,6 +21,8 @@ func hint(err error) string {
 		return "dbacked --help shows the commands, dbacked COMMAND --help what one takes, with examples"
 	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
 		return "this user lacks the rights: sudo dbacked …"
+	case errors.Is(err, errNoManifest):
+		return "dbacked-server keeps manifests, which prove who made a backup"
 	case errors.Is(err, catalog.ErrUnproved):
 		return "set DBACKED_TRUST to the verifier key of the host that made the backup (dbacked check prints it there); dbacked restore --accept-unproved-origin goes on without"
 	case problemCode(err) == api.CodeNoAgent:

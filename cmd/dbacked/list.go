@@ -40,6 +40,14 @@ func (l *listCommand) Run(ctx context.Context, a *app) error {
 	if c, err = c.From(l.From); err != nil {
 		return err
 	}
+	old, err := openOld(ctx, c)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		defer old.close()
+		return old.list(a, l.JSON)
+	}
 	var removed []placed
 	entries, err := a.placedIn(c, func(one *config.Config) ([]catalog.Entry, error) {
 		k, err := a.look(ctx, one, "", func(seen []catalog.Entry) bool { return wonders(one, seen) })

@@ -95,6 +95,14 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if err != nil {
 		return err
 	}
+	old, err := openOld(ctx, c)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		defer old.close()
+		return old.restore(ctx, a, r)
+	}
 	var e catalog.Entry
 	all := c
 	c, err = a.answering(ctx, all, func(one *config.Config) error {

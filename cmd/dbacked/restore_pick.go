@@ -13,21 +13,35 @@ import (
 	"github.com/dbacked/dbacked/pkg/catalog"
 )
 
-// pickFrom lets a person choose a backup with the arrow keys.
+// pickFrom lets a person choose a backup.
 func (a *app) pickFrom(ctx context.Context, entries []catalog.Entry) (catalog.Entry, error) {
-	terminal, ok := a.in.(*os.File)
-	if !ok {
-		return catalog.Entry{}, errNoTerminal
-	}
-	var options []huh.Option[int]
-	for i, e := range entries {
+	var readable []catalog.Entry
+	var labels []string
+	for _, e := range entries {
 		if e.Manifest == nil {
 			continue // it cannot be restored; list shows it
 		}
-		options = append(options, huh.NewOption(label(e), i))
+		readable, labels = append(readable, e), append(labels, label(e))
 	}
-	if len(options) == 0 {
-		return catalog.Entry{}, fmt.Errorf("%w that can be read", catalog.ErrNoBackup)
+	i, err := a.pickOne(ctx, labels)
+	if err != nil {
+		return catalog.Entry{}, err
+	}
+	return readable[i], nil
+}
+
+// pickOne lets a person choose one of some backups with the arrow keys.
+func (a *app) pickOne(ctx context.Context, labels []string) (int, error) {
+	terminal, ok := a.in.(*os.File)
+	if !ok {
+		return 0, errNoTerminal
+	}
+	if len(labels) == 0 {
+		return 0, fmt.Errorf("%w that can be read", catalog.ErrNoBackup)
+	}
+	var options []huh.Option[int]
+	for i, l := range labels {
+		options = append(options, huh.NewOption(l, i))
 	}
 	chosen := -1
 	pick := huh.NewSelect[int]().Title("Which backup?").Options(options...).Value(&chosen).Height(min(len(options)+2, 15))
@@ -37,13 +51,13 @@ func (a *app) pickFrom(ctx context.Context, entries []catalog.Entry) (catalog.En
 	err := form.RunWithContext(ctx)
 	switch {
 	case errors.Is(err, huh.ErrUserAborted):
-		return catalog.Entry{}, errInterrupted
+		return 0, errInterrupted
 	case err != nil:
-		return catalog.Entry{}, fmt.Errorf("choosing a backup: %w; name one, or use --last-backup", err)
+		return 0, fmt.Errorf("choosing a backup: %w; name one, or use --last-backup", err)
 	case chosen < 0: // an error must never choose the first one
-		return catalog.Entry{}, errInterrupted
+		return 0, errInterrupted
 	}
-	return entries[chosen], nil
+	return chosen, nil
 }
 
 // listInput is the terminal for as long as the list is shown. The list leaves a

@@ -22,7 +22,8 @@ type target struct {
 	*app
 	config   *config.Config
 	options  *restoreCommand
-	manifest *catalog.Manifest // nil for a file from standard input
+	manifest *catalog.Manifest // nil for a file that has none
+	source   []string          // what such a file is, for people; nil from standard input
 	globals  []byte            // nil when the backup has none
 	db       database
 }
@@ -88,8 +89,11 @@ func (t *target) show(s dumper.State) {
 		t.say("backup    %s of %s %s (server %s)", m.ID, m.Engine, printable(m.Database), printable(m.ServerVersion))
 		t.say("taken     %s, %s", m.Started.Local().Format(time.DateTime), age(m.Started))
 		t.say("size      %s of dump, %s stored", size(plain), size(stored))
-	} else {
+	} else if t.source == nil {
 		t.say("backup    one file from standard input")
+	}
+	for _, line := range t.source {
+		t.say("%s", line)
 	}
 	what := "empty"
 	switch {

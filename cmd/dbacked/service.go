@@ -105,7 +105,14 @@ func (a *app) fulfilled(ctx context.Context, c *config.Config, conn *client.Clie
 		return api.Progress{Stage: s.Stage, PlainBytes: s.Plain, StoredBytes: s.Stored}
 	})
 	b.Store, b.Locker, b.Progress = conn.Store(run), order{run}, progress
-	return b.Run(ctx)
+	if run.Old() {
+		oneFile(b, conn, run, log)
+	}
+	m, err := b.Run(ctx)
+	if err == nil && run.Old() {
+		m.ID = run.ID // as the service lists it: the manifest is nowhere
+	}
+	return m, err
 }
 
 func at(stage string, err error) error { return &pipeline.StageError{Stage: stage, Err: err} }
@@ -180,6 +187,9 @@ func (a *app) backupNow(ctx context.Context, c *config.Config, progress *pipelin
 	defer func() { _ = conn.Close() }()
 	progress.Set(pipeline.Snapshot{Stage: pipeline.StageLock})
 	run, err := conn.AskNow(ctx)
+	if errors.Is(err, client.ErrNotDue) && conn.Old() {
+		return nil, at(pipeline.StageLock, fmt.Errorf("%w: %s gives no backup now: none is due, and it takes no wishes, or another agent makes one", locker.ErrHeld, conn))
+	}
 	if errors.Is(err, client.ErrNotDue) {
 		return nil, at(pipeline.StageLock, fmt.Errorf("%w: %s gives none now: another agent of the project makes one (if it died, its lease ends within minutes), or it gives only what is due", locker.ErrHeld, conn))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/client"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/pipeline"
+	"github.com/dbacked/dbacked/pkg/storage"
 )
 
 // polling asks the service, for an agent, whether a backup is due, and makes the one
@@ -67,25 +68,42 @@ func (p *polling) Backup(ctx context.Context, _ string, progress *pipeline.Progr
 
 // remember keeps the id of the newest backup that was made here.
 func remember(c *config.Config, m *catalog.Manifest, log *zap.Logger) {
-	if err := catalog.WriteLast(c.StateDirectory, m.ID); err != nil {
+	if err := rememberLast(c, m); err != nil {
 		log.Warn("the id of this backup could not be remembered", zap.Error(err))
 	}
 }
 
-// plan adds to what the service holds when it finds a backup due.
-func (s agentStore) plan(ctx context.Context, h *agent.History) error {
+// rememberLast is remember. The ids of an old service have no order: none is kept.
+func rememberLast(c *config.Config, m *catalog.Manifest) error {
+	if _, err := catalog.ParseID(m.ID); err != nil {
+		return nil
+	}
+	return catalog.WriteLast(c.StateDirectory, m.ID)
+}
+
+// ofService is what the service holds, and when it finds a backup due.
+func (s agentStore) ofService(ctx context.Context, n int) (h agent.History, err error) {
 	conn, err := newClient(s.config, "")
 	if err != nil {
-		return err
+		return h, err
 	}
 	defer func() { _ = conn.Close() }()
 	project, err := conn.Project(ctx)
 	if err != nil {
-		return err
+		return h, err
 	}
 	h.Schedule, h.Timezone = project.Schedule, project.Timezone
 	if project.NextDue != nil {
 		h.Due = *project.NextDue
 	}
-	return nil
+	if project.Old() {
+		h.Backups = oldHistory(project, n)
+		return h, nil
+	}
+	var store storage.Store = conn.Reader()
+	if s.manifests != nil {
+		store = s.manifests.over(store)
+	}
+	h.Backups, err = recentIn(ctx, store, s.config, n)
+	return h, err
 }

@@ -92,5 +92,8 @@ func (s seen) size() string {
 	if s.Newest == nil {
 		return "–"
 	}
+	if s.Newest.Unproved {
+		return size(s.Newest.StoredBytes) + " stored, origin not proved"
+	}
 	return size(s.Newest.PlainBytes) + ", " + size(s.Newest.StoredBytes) + " stored"
 }

@@ -55,6 +55,14 @@ func (v *verifyCommand) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
+	old, err := openOld(ctx, c)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		defer old.close()
+		return old.verify(ctx, a, v, key)
+	}
 	return a.inEach(ctx, c, func(one *config.Config) error { return v.in(ctx, a, one, key, placeName(c, one)) })
 }
 

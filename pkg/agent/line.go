@@ -59,6 +59,9 @@ func last(s Status) string {
 	if r.Error != "" {
 		return fmt.Sprintf("; last %s, failed: %s", at, oneLine(r.Error))
 	}
+	if r.PlainBytes == 0 { // a service told of it, which does not know
+		return fmt.Sprintf("; last %s, %s stored, ok", at, size(r.StoredBytes))
+	}
 	return fmt.Sprintf("; last %s, %s, ok", at, size(r.PlainBytes))
 }
 

@@ -131,8 +131,10 @@ func (e emitter) newest(s Status) {
 	if b := s.Newest; b != nil {
 		engine, server = b.Engine, b.ServerVersion
 		e.gauge("dbacked_last_success_timestamp_seconds", "When the newest proved backup began: what it holds is that old.", seconds(b.Started))
-		e.gauge("dbacked_last_duration_seconds", "How long the newest proved backup took.", b.Finished.Sub(b.Started).Seconds())
-		e.gauge("dbacked_last_plain_bytes", "Size of the newest proved backup's dump.", float64(b.PlainBytes))
+		if !b.Unproved {
+			e.gauge("dbacked_last_duration_seconds", "How long the newest proved backup took.", b.Finished.Sub(b.Started).Seconds())
+			e.gauge("dbacked_last_plain_bytes", "Size of the newest proved backup's dump.", float64(b.PlainBytes))
+		}
 		e.gauge("dbacked_last_stored_bytes", "What is stored of the newest proved backup.", float64(b.StoredBytes))
 	}
 	e.gauge("dbacked_info", "The agent, and the server of the newest proved backup; always 1.", 1,

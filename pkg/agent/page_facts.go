@@ -27,6 +27,9 @@ func (v *view) facts() []fact {
 	if b.StoredBytes < b.PlainBytes {
 		saved = fmt.Sprintf(" (%.0f %%)", 100*float64(b.StoredBytes)/float64(b.PlainBytes))
 	}
+	if b.Unproved {
+		return []fact{next, {"Newest backup", v.ago(b.Finished), v.at(b.Finished) + ", its end"}, {"Size", size(b.StoredBytes), "stored, origin not proved"}}
+	}
 	return []fact{
 		next,
 		{"Newest backup", v.ago(b.Started), v.at(b.Started) + ", took " + span(b.Finished.Sub(b.Started))},
@@ -40,6 +43,9 @@ func why(reason string) string {
 
 func (v *view) row(r Run) row {
 	out := row{Run: r, At: v.at(r.Started), Took: span(r.Finished.Sub(r.Started)), Plain: size(r.PlainBytes), Stored: size(r.StoredBytes), Mark: "good", Verdict: r.Backup}
+	if r.Error == "" && r.PlainBytes == 0 { // a service told of it, which does not know
+		out.Took, out.Plain = "–", "–"
+	}
 	if r.Partial {
 		out.Mark, out.Verdict, out.Error = "bad", r.Backup+", partial", strings.TrimSpace(r.Error)
 		return out
@@ -69,7 +75,7 @@ func (v *view) details() []fact {
 			out = append(out[:1], one) // instead of all in one line
 		}
 	}
-	if b := v.Newest; b != nil {
+	if b := v.Newest; b != nil && !b.Unproved {
 		out = append(out, fact{"Database", b.Database, ""}, fact{"Server", b.Engine, b.ServerVersion}, fact{"Dump program", b.ToolVersion, ""})
 	}
 	return append(out, fact{"dbacked", v.AgentVersion, ""}, fact{"Running since", v.at(v.Since), fmt.Sprintf("process %d", v.PID)})

@@ -113,6 +113,9 @@ func (v *view) headline() (title, line string) {
 	case !v.Healthy:
 		return v.trouble(), next
 	}
+	if v.Newest != nil && v.Newest.Unproved {
+		return "All is well", "The service lists the newest backup, and keeps nothing that proves its origin."
+	}
 	if v.ofService() {
 		return "All is well", "The newest backup is proved, and the service says that none is due."
 	}

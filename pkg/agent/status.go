@@ -70,6 +70,10 @@ type Backup struct {
 	PlainBytes    int64     `json:"plainBytes"`       // what the dump programs wrote
 	StoredBytes   int64     `json:"storedBytes"`      // what is stored of it
 	Places        []string  `json:"places,omitempty"` // URLs of those that hold it, of several
+
+	// Unproved says that a service lists it and keeps no manifest: nothing proves its
+	// origin, Started is its end, and what the service does not know is empty.
+	Unproved bool `json:"unproved,omitempty"`
 }
 
 // Place is one of several places that backups go to.

@@ -172,6 +172,9 @@ func (c *Client) Project(ctx context.Context) (p api.Project, err error) {
 	return p, err
 }
 
+// Old says whether the service was an old one when Project, or Ask, heard of it last.
+func (c *Client) Old() bool { return c.kind.Load() == kindOld }
+
 // What a service can.
 const (
 	kindUnknown = iota

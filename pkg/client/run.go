@@ -54,7 +54,7 @@ func (c *Client) ask(ctx context.Context, now bool) (*Run, error) {
 			return nil, err
 		}
 	}
-	old := c.kind.Load() == kindOld
+	old := c.Old()
 	var given api.GivenBackup
 	ask := api.BackupRequest{AgentID: c.options.AgentID, AgentVersion: c.options.Version, DBType: c.options.DBType}
 	if !old {

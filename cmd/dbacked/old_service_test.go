@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"crypto/md5"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/dbacked/dbacked/pkg/agent"
+	"github.com/dbacked/dbacked/pkg/dbtest"
+)
+
+// oldBed is a service of 2018: this project's own, behind a proxy that takes away what
+// is younger.
+type oldBed struct {
+	*service
+	fault atomic.Pointer[fault]
+	calls sync.Map // how often each call was made, by its method and path
+}
+
+type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// newOldBed is newService, of a service of 2018, which gives a key what it lists.
+func newOldBed(b *bed, project ...string) *oldBed {
+	b.t.Helper()
+	o := &oldBed{service: newService(b, append([]string{"--public-key", b.path("public.pem"), "--agents-restore"}, project...)...)}
+	target := &url.URL{Scheme: "http", Host: o.address}
+	old := dbtest.OldService(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // the addresses that it signs are the proxy's
+	}})
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := o.calls.LoadOrStore(r.Method+" "+r.URL.Path, new(atomic.Int32))
+		n.(*atomic.Int32).Add(1)
+		if f := o.fault.Load(); f != nil {
+			(*f)(w, r, old)
+			return
+		}
+		old.ServeHTTP(w, r)
+	}))
+	b.t.Cleanup(proxy.Close)
+	b.configure("DBACKED_API_URL", proxy.URL)
+	return o
+}
+
+func (o *oldBed) behave(f fault) { o.fault.Store(&f) }
+
+// sql changes what the service knows, where the real thing takes hours.
+func (o *oldBed) sql(statement string) {
+	o.b.t.Helper()
+	out, err := exec.Command("python3", "-c", `import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=10) as db: db.execute(sys.argv[2])`, o.b.path("service/server.db"), statement).CombinedOutput()
+	if err != nil {
+		o.b.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// called is how often a call was made.
+func (o *oldBed) called(call string) int32 {
+	n, _ := o.calls.LoadOrStore(call, new(atomic.Int32))
+	return n.(*atomic.Int32).Load()
+}
+
+// onceLost does what a call says, and drops the answer, the first time that it is said.
+func onceLost() fault {
+	var seen sync.Map
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if _, again := seen.LoadOrStore(fmt.Sprintf("%s %s %x", r.Method, r.URL.Path, md5.Sum(body)), true); again {
+			next.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler) // the connection breaks
+	}
+}
+
+// grow adds a table, so that a backup has several parts.
+func (b *bed) grow() {
+	b.t.Helper()
+	b.configure("DBACKED_COMPRESSION", "none", "DBACKED_UPLOAD_MEMORY", "25MiB")
+	if b.e == postgres {
+		b.server.SQL(b.t, b.db, `CREATE TABLE padding AS SELECT i, repeat(md5(i::text), 10) t FROM generate_series(1, 40000) i`)
+		return
+	}
+	b.server.SQL(b.t, b.db, `CREATE TABLE padding (i int PRIMARY KEY, t varchar(320)) ENGINE=InnoDB; INSERT INTO padding SELECT seq, repeat(md5(seq), 10) FROM seq_1_to_40000`)
+}
+
+// TestOldServiceRoundTrip loses a database whose backup an old service keeps, and gets it
+// back; the first answer to each call is lost on the way.
+func TestOldServiceRoundTrip(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, e *engine) {
+		b := newBed(t, e)
+		b.server.Sample(t, b.db)
+		b.grow()
+		before := b.server.PlainDump(t, b.db)
+		o := newOldBed(b)
+		o.behave(onceLost())
+		b.run("check", "shop").ok().says("knows the key", "one file a backup and no manifest", "needs the private key")
+
+		id := b.backup()
+		if n := parts(o); n < 3 {
+			t.Errorf("it has %d parts: this shows little", n)
+		}
+		b.run("list", "shop").ok().says(id, e.kind, "not proved")
+		b.run("list", "shop", "--json").ok().says(`"id":"`+id, `"proved":false`, `"dbType":"`+e.kind)
+		b.without("DBACKED_PRIVATE_KEY_FILE").run("verify", "shop").ends(exitConfig, "no manifest", "private key")
+		b.run("verify", "shop", "--listed").ends(exitRefused, "keeps none")
+		b.run("verify", "shop").ok().says(id, "ok", "decrypted and decompressed", "not proved")
+		b.run("verify", "shop", "--all", "--json").ok().says(`"ok":true`, `"proved":false`)
+
+		b.drop(b.db)
+		b.run("restore", "shop", "-y", "--create").ends(exitOrigin, id, "no manifest", "--accept-unproved-origin")
+		b.run("restore", "shop", "nothing", "-y").ends(exitNotFound, "dbacked list shop")
+		b.run("restore", "shop", id[:12], "-y", "--create", "--accept-unproved-origin").ok(id, "not proved", "is created")
+		if after := b.server.PlainDump(t, b.db); after != before {
+			t.Errorf("the dumps before (%d bytes) and after (%d bytes) differ", len(before), len(after))
+		}
+	})
+}
+
+// parts counts the parts that were put.
+func parts(o *oldBed) (n int) {
+	o.calls.Range(func(call, _ any) bool {
+		if strings.HasPrefix(call.(string), "PUT ") {
+			n++
+		}
+		return true
+	})
+	return n
+}
+
+// TestOldServiceRestoreBreaks breaks a download off, after which its address is refused:
+// the restore goes on if the file is the same; if not, nothing is in the database.
+func TestOldServiceRestoreBreaks(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, e *engine) {
+		b := newBed(t, e)
+		b.small(1)
+		b.grow()
+		o := newOldBed(b)
+		id := b.backup()
+		o.sql("UPDATE projects SET next_due = 1")
+		other := b.backup()
+		into := b.emptyDatabase()
+		restore := []string{"restore", "shop", id, "-y", "--accept-unproved-origin", "--db-name", into}
+
+		broken := o.breaks(id, other)
+		b.run(restore...).ends(exitFailure, "it changed while it was read")
+		b.wantEmpty(into)
+		if !broken.Load() {
+			t.Error("nothing was broken off")
+		}
+		broken = o.breaks(id, id)
+		b.run(restore...).ok()
+		if !broken.Load() {
+			t.Error("nothing was broken off")
+		}
+		if n := b.server.SQL(t, into, "SELECT count(*) FROM padding"); n != "40000" {
+			t.Errorf("%s rows", n)
+		}
+	})
+}
+
+// breaks ends the first long download half way, refuses its address from then on, and
+// gives another file's instead.
+func (o *oldBed) breaks(id, then string) *atomic.Bool {
+	var broken, refused atomic.Bool
+	o.behave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		download := r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/files/")
+		switch {
+		case download && !broken.Load():
+			c := &cutOff{ResponseWriter: w, left: 8 << 20}
+			next.ServeHTTP(c, r)
+			if c.left <= 0 {
+				broken.Store(true)
+				panic(http.ErrAbortHandler)
+			}
+		case download && !refused.Swap(true):
+			http.Error(w, "<Code>AccessDenied</Code><Message>Request has expired</Message>", http.StatusForbidden)
+		default:
+			if broken.Load() {
+				r.URL.Path = strings.Replace(r.URL.Path, "backups/"+id, "backups/"+then, 1)
+			}
+			next.ServeHTTP(w, r)
+		}
+	})
+	return &broken
+}
+
+// cutOff is an answer that ends early.
+type cutOff struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cutOff) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func (c *cutOff) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left <= 0 {
+		return 0, http.ErrAbortHandler
+	}
+	return c.ResponseWriter.Write(p)
+}
+
+// TestOldServiceAgent: the agent makes what is due, shows what the service lists, asks
+// one thing each time, and makes none that is not due.
+func TestOldServiceAgent(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, postgres)
+	b.small(100)
+	o := newOldBed(b, "--schedule", "0 2 * * *")
+	m := newManager(t)
+	r, running := b.agentOf(m)
+	m.hears("STATUS=idle, asking", ", ok")
+	ask := "POST /projects/own/backups"
+	got := awaits(t, running, "its list", func(s agent.Status) bool { return s.Newest != nil && s.Newest.Unproved })
+	if !got.Healthy || got.Successes != 1 || got.Newest.StoredBytes == 0 || len(got.Runs) != 1 || got.Runs[0].Backup != got.Newest.ID {
+		t.Errorf("%+v", got)
+	}
+	b.run("status", "shop", "--run-directory", b.dir).ok().says("origin not proved")
+	asked, own := o.called(ask), o.called("GET /projects/own")
+	awaits(t, running, "three questions", func(agent.Status) bool { return o.called(ask) >= asked+3 })
+	if n := o.called("GET /projects/own"); n != own {
+		t.Errorf("%d other calls in three questions", n-own)
+	}
+	if _, err := running.backup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	awaits(t, running, "the answer", func(s agent.Status) bool { return s.LockWaits == 1 && s.Running == nil })
+	b.must(r.cmd.Process.Signal(syscall.SIGTERM))
+	r.wait().ok(`"event":"backup-proved"`, "takes no wishes", "roles are not in it")
+	if ids := b.list(); len(ids) != 1 || ids[0] != got.Newest.ID {
+		t.Errorf("listed: %v", ids)
+	}
+}
+
+// TestOldServiceKilled kills an agent in the middle of a dump: another gets the backup
+// when the service has waited for as long as it does.
+func TestOldServiceKilled(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, postgres)
+	b.small(3000)
+	b.fifo("here")
+	b.fifo("go")
+	o := newOldBed(b)
+	b.wrap(postgres.dump, stages["half through a dump"])
+	r := b.start(nil, "backup", "shop")
+	r.reached(b.path("here"))
+	b.must(r.cmd.Process.Signal(syscall.SIGKILL))
+	r.wait()
+	b.unwrap(postgres.dump)
+
+	next := b.with("DBACKED_STATE_DIRECTORY", b.path("tmp"))
+	next.run("backup", "shop").ends(exitAgain, "another agent makes one")
+	o.sql("UPDATE backups SET lease_until = 1") // two hours are over
+	id := next.backup()
+	next.run("verify", "shop", id).ok()
+	if out := o.admin("backup", "list", "shop", "--json"); !bytes.Contains(out, []byte(`"lost"`)) {
+		t.Errorf("the service says %s", out)
+	}
+}
+
+// TestOldServiceTold: what went wrong is told to the service, which gives the backup
+// again; DONE is said of none that was not proved.
+func TestOldServiceTold(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, postgres)
+	b.small(10)
+	o := newOldBed(b)
+	b.wrap(postgres.dump, `"$REAL" "$@"; echo "pg_dump: error: out of ideas" >&2; exit 1`)
+	b.run("backup", "shop").ends(exitFailure, "out of ideas")
+	if out := o.admin("backup", "list", "shop", "--json"); !bytes.Contains(out, []byte("out of ideas")) || !bytes.Contains(out, []byte(`"failed"`)) {
+		t.Errorf("the service says %s", out)
+	}
+	b.unwrap(postgres.dump)
+
+	o.behave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusNotImplemented)
+			fmt.Fprintf(w, "<Error><Resource>%s</Resource></Error>", r.URL)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	b.run("backup", "shop").ends(exitFailure, "501")
+	if out := o.admin("backup", "list", "shop", "--json"); !bytes.Contains(out, []byte("501")) || bytes.Contains(out, []byte("signature=")) {
+		t.Errorf("the service says %s", out)
+	}
+	b.run("list", "shop").ok("no backups of shop")
+	b.run("restore", "shop", "-y", "--accept-unproved-origin").ends(exitNotFound)
+}
+
+// TestOldServiceLegacy writes the former agent's format, and gets the dump back.
+func TestOldServiceLegacy(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, postgres)
+	b.small(10)
+	b.configure("DBACKED_FORMAT", "legacy")
+	newOldBed(b)
+	b.backup()
+	b.run("verify", "shop").ok().says("ok", "not authenticated")
+	b.run("restore", "shop", "-y", "--raw-output", "--accept-unproved-origin").ok("not authenticated", "wrote").says("PGDMP")
+	b.run("restore", "shop", "-y", "--accept-unproved-origin", "--db-type", "mysql").ends(exitRefused, "of the type pg")
+	b.run("keygen", "--private-key-path", "other.pem", "--public-key-path", "other.pub.pem", "--no-passphrase").ok()
+	b.with("DBACKED_PRIVATE_KEY_FILE", b.path("other.pem")).run("verify", "shop").ends(exitDamaged).says("NOT GOOD")
+}
