@@ -182,12 +182,7 @@ func (o *oldBed) breaks(id, then string) *atomic.Bool {
 		download := r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/files/")
 		switch {
 		case download && !broken.Load():
-			c := &cutOff{ResponseWriter: w, left: 8 << 20}
-			next.ServeHTTP(c, r)
-			if c.left <= 0 {
-				broken.Store(true)
-				panic(http.ErrAbortHandler)
-			}
+			next.ServeHTTP(&cutOff{w, 8 << 20, &broken}, r)
 		case download && !refused.Swap(true):
 			http.Error(w, "<Code>AccessDenied</Code><Message>Request has expired</Message>", http.StatusForbidden)
 		default:
@@ -204,12 +199,14 @@ func (o *oldBed) breaks(id, then string) *atomic.Bool {
 type cutOff struct {
 	http.ResponseWriter
 	left int
+	off  *atomic.Bool
 }
 
 func (c *cutOff) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *cutOff) Write(p []byte) (int, error) {
 	if c.left -= len(p); c.left <= 0 {
+		c.off.Store(true)
 		return 0, http.ErrAbortHandler
 	}
 	return c.ResponseWriter.Write(p)
@@ -295,7 +292,7 @@ func TestOldServiceTold(t *testing.T) {
 		}
 		next.ServeHTTP(w, r)
 	})
-	b.run("backup", "shop").ends(exitFailure, "501")
+	b.with("DBACKED_STALL_TIMEOUT", "2s").run("backup", "shop").ends(exitFailure, "501")
 	if out := o.admin("backup", "list", "shop", "--json"); !bytes.Contains(out, []byte("501")) || bytes.Contains(out, []byte("signature=")) {
 		t.Errorf("the service says %s", out)
 	}
