@@ -103,7 +103,7 @@ func TestOldServiceRoundTrip(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, e *engine) {
 		b := newBed(t, e)
-		b.server.Sample(t, b.db)
+		b.small(500)
 		b.grow()
 		before := b.server.PlainDump(t, b.db)
 		o := newOldBed(b)

@@ -97,6 +97,7 @@ func TestPageSaysHowItIs(t *testing.T) {
 		"hostile":  {hostile},
 		"service":  {"All is well", "the service says that none is due", "https://backups.example.org", "@daily"},
 		"asking":   {"The service does not say what is due", "Asking again in 4 min", "Next question", "connection refused"},
+		"listed":   {"All is well", "nothing that proves", "1.3 GB", "origin not proved", "its end"},
 	} {
 		v := render(t, samples()[name])
 		for _, want := range wants {

@@ -56,6 +56,12 @@ func samples() map[string]Status {
 	all["partial"] = samplePartial(idle)
 
 	s = idle
+	s.Storage, s.Schedule, s.Timezone, s.Reason = "https://api.example.org", "the service's", "", ReasonAsk
+	s.Newest = &Backup{ID: "8d1f", Started: idle.Newest.Finished, Finished: idle.Newest.Finished, Engine: "postgresql", StoredBytes: idle.Newest.StoredBytes, Unproved: true}
+	s.Runs = []Run{{Started: s.Newest.Started, Finished: s.Newest.Finished, Backup: s.Newest.ID, StoredBytes: s.Newest.StoredBytes}}
+	all["listed"] = s
+
+	s = idle
 	s.State, s.Next = StateStopping, nil
 	all["stopping"] = s
 
