@@ -126,7 +126,7 @@ func (b *backupCommand) print(a *app, m *catalog.Manifest, places []placeResult)
 			Places []placeResult `json:"places,omitempty"`
 		}{m, places})
 	}
-	_, err := fmt.Fprintln(a.out, m.ID)
+	_, err := fmt.Fprintln(a.out, printable(m.ID)) // an old service chose it
 	return err
 }
 

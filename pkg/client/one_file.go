@@ -89,7 +89,8 @@ func (s *OneFile) done(ctx context.Context, file *oneFile) error {
 	said := s.run.status(ctx, "complete a backup of", api.Status{
 		Status: api.StatusDone, AgentID: s.run.client.options.AgentID, PartsETag: etags, Hash: file.sum.hex(), PublicKey: s.run.PublicKey,
 	})
-	switch b, listed := s.listed(ctx, said == nil); {
+	_, unheard := errors.AsType[*storage.TemporaryError](said)
+	switch b, listed := s.listed(ctx, said == nil || unheard); {
 	case listed == isListed && b.Size != 0 && b.Size != size:
 		return fmt.Errorf("complete a backup of %s: it lists the backup with %d bytes, and %d were sent", s, b.Size, size)
 	case said == nil && listed == isMissing:
@@ -109,13 +110,13 @@ const (
 	isMissing        // others are
 )
 
-// listed looks for the backup in the service's list; for one that should be there,
+// listed looks for the backup in the service's list; for one that may yet appear there,
 // several times.
-func (s *OneFile) listed(ctx context.Context, should bool) (b api.Backup, listed int) {
+func (s *OneFile) listed(ctx context.Context, may bool) (b api.Backup, listed int) {
 	o := s.run.client.options
 	_ = storage.Backoff{Tries: o.Tries, First: o.Wait}.Retry(ctx, func(ctx context.Context) error {
 		b, listed = s.lookUp(ctx)
-		if listed == isMissing && should {
+		if listed == isMissing && may {
 			return &storage.TemporaryError{Err: errors.New("it is not listed")}
 		}
 		return nil
