@@ -17,6 +17,7 @@ import (
 // TestOldBreaksOff breaks a download off, after which its address has expired, and what
 // is there is the same, or another, of the same size or not.
 func TestOldBreaksOff(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	c := b.client("a")
 	data, others := oldData(), oldData()
@@ -79,6 +80,7 @@ func TestOldBreaksOff(t *testing.T) {
 // TestOldDownload is the same file each time that it is opened, and of the size that is
 // listed.
 func TestOldDownload(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	c := b.client("a")
 	kept := b.backedUp(c, []byte("some data"))

@@ -63,6 +63,7 @@ func (b *bed) newest(c *Client, run *Run) api.Backup {
 
 // TestOldService has a backup of several parts, and reads it, in the words of 2018.
 func TestOldService(t *testing.T) {
+	t.Parallel()
 	for name, where := range map[string]int{"folder": inFolder, "bucket": inBucket} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,6 +99,7 @@ func (b *bed) reads(d *Download, offset int, data []byte) {
 
 // TestOldPoll asks once what the service is, and then only whether a backup is due.
 func TestOldPoll(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	c := b.client("a")
 	run := b.ask(c)
@@ -125,6 +127,7 @@ func TestOldPoll(t *testing.T) {
 
 // TestOldLostAnswers drops the first answer to each call, and the first of each part.
 func TestOldLostAnswers(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	var calls atomic.Int32
 	b.behave(lostOnce(&calls))
@@ -168,6 +171,7 @@ func heardOnce(heard bool) func(w http.ResponseWriter, r *http.Request, next htt
 // TestOldDone says DONE to a service that hears it and is not heard, that does not hear
 // it, and that lists nothing or another size.
 func TestOldDone(t *testing.T) {
+	t.Parallel()
 	t.Run("heard", func(t *testing.T) {
 		b := newOldBed(t, inFolder)
 		b.behave(heardOnce(true))
@@ -185,6 +189,7 @@ func TestOldDone(t *testing.T) {
 		"not listed":            {true, listing(`"id":"2`, `"id":"3`), "does not list it", true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := newOldBed(t, inFolder)
 			c := b.client("a")
 			if test.before {
@@ -231,6 +236,7 @@ func (a *altered) Write(p []byte) (int, error) { return a.text.Write(p) }
 // TestOldParts lets addresses expire before they are used, and bytes fall over on their
 // way.
 func TestOldParts(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	var expired, spoilt atomic.Int32
 	b.behave(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -273,6 +279,7 @@ func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 // TestOldLost: whoever dies blocks the backup for as long as the service waits, and what
 // he does after that is refused.
 func TestOldLost(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	run := b.ask(b.client("a"))
 	s := run.client.OneFile(run)
@@ -297,6 +304,7 @@ func TestOldLost(t *testing.T) {
 
 // TestOldRefuses is what cannot be stored in one file.
 func TestOldRefuses(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	c := b.client("a")
 	run := b.ask(c)
@@ -337,6 +345,7 @@ func TestOldRefuses(t *testing.T) {
 
 // TestOldSecrets breaks uploads and downloads for good, and looks for signatures.
 func TestOldSecrets(t *testing.T) {
+	t.Parallel()
 	b := newOldBed(t, inFolder)
 	c := b.client("a")
 	kept := b.backedUp(c, []byte("some"))
