@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -107,14 +108,23 @@ func (w *parts) put(ctx context.Context, number int, address, hash string, p []b
 		return "", broken(ctx, fmt.Errorf("upload part %d of %s: %w", number, w.name, stripped(err)))
 	}
 	defer got.Body.Close()
-	if err := c.understand(fmt.Sprintf("upload part %d of %s to", number, w.name), got, nil); err != nil {
-		if errors.Is(err, ErrLost) {
-			return "", err
-		}
-		return "", &storage.TemporaryError{Err: err}
+	text, err := io.ReadAll(io.LimitReader(got.Body, largestRefusal))
+	switch {
+	case got.StatusCode < 200 || got.StatusCode > 299: // of the service, or of a bucket, whose words are no JSON
+		err = fmt.Errorf("upload part %d of %s: %w", number, w.name, meaning(got.StatusCode, text))
+	case err != nil:
+		err = fmt.Errorf("upload part %d of %s: the answer broke off: %w", number, w.name, stripped(err))
+	default:
+		return got.Header.Get("ETag"), nil
 	}
-	return got.Header.Get("ETag"), nil
+	if errors.Is(err, ErrLost) {
+		return "", err
+	}
+	return "", &storage.TemporaryError{Err: err}
 }
+
+// largestRefusal bounds what is read of why a part was not taken.
+const largestRefusal = 4 << 10
 
 // broken is an error after which the same may work, unless its context is over.
 func broken(ctx context.Context, err error) error {
