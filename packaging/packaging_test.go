@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dbtest"
 )
 
@@ -139,6 +140,23 @@ func TestEveryLineHasAReason(t *testing.T) {
 		}
 		if strings.Contains(service, "%I") {
 			t.Errorf("%s: %%I turns dashes into slashes: use %%i", unit)
+		}
+	}
+}
+
+// TestUnitsLoadCredentials wants what an instance can be given as a credential to
+// reach it.
+func TestUnitsLoadCredentials(t *testing.T) {
+	t.Parallel()
+	agent, verify := read(t, "../systemd/dbacked@.service"), read(t, "../systemd/dbacked-verify@.service")
+	for name := range config.Credentials() {
+		line := "\nLoadCredential=" + config.CredentialName("%i", name) + "\n"
+		if !strings.Contains(agent, line) {
+			t.Errorf("dbacked@.service does not load %s", name)
+		}
+		// That one speaks to no database, and tells nobody.
+		if needed := name != "db-password" && name != "ping-url"; needed && !strings.Contains(verify, line) {
+			t.Errorf("dbacked-verify@.service does not load %s", name)
 		}
 	}
 }
