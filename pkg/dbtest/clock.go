@@ -1,11 +1,14 @@
 package dbtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -18,6 +21,13 @@ const ClockVariable = "TEST_CLOCK"
 // sources, but for the standard library's time.Now. What does not follow the wall
 // clock, timers and the time since another, is as it is.
 func WithClock(t testing.TB, folder, program string) {
+	t.Helper()
+	StartWithClock(t, folder, program)()
+}
+
+// StartWithClock is WithClock beside whatever else goes on; what it returns waits for
+// the program.
+func StartWithClock(t testing.TB, folder, program string) (wait func()) {
 	t.Helper()
 	dir := t.TempDir()
 	root := strings.TrimSpace(run(t, exec.Command("go", "env", "GOROOT")))
@@ -49,7 +59,23 @@ func WithClock(t testing.TB, folder, program string) {
 	}
 	cmd := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay"), "-o", program, folder)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	run(t, cmd)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := sync.OnceValue(cmd.Wait)
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = ended()
+	})
+	return func() {
+		t.Helper()
+		if err := ended(); err != nil {
+			t.Fatalf("go build %s: %v\n%s", folder, err, &said)
+		}
+	}
 }
 
 // wrongBy reads the file anew each time. Package time may use neither os nor
