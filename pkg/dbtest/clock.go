@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -32,17 +33,10 @@ func StartWithClock(t testing.TB, folder, program string) (wait func()) {
 	dir := t.TempDir()
 	root := strings.TrimSpace(run(t, exec.Command("go", "env", "GOROOT")))
 	std := filepath.Join(root, "src", "time")
-	text, err := os.ReadFile(filepath.Join(std, "time.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
-	if strings.Count(string(text), now) != 1 {
-		t.Fatal("the standard library's time.Now is not what it was: change this function with it")
-	}
 	overlay := map[string]string{}
 	for name, source := range map[string]string{
-		"time.go":    strings.Replace(string(text), now, now+"\tsec += wrongBy()\n", 1),
+		"time.go":    patched(t, filepath.Join(std, "time.go"), "\tsec, nsec, mono := runtimeNow()\n\tif mono == 0", "\tsec, nsec, mono := runtimeNow()\n\tsec += wrongBy()\n\tif mono == 0"),
+		"sleep.go":   patched(t, filepath.Join(std, "sleep.go"), "<- Now()", "<- sentNow()"),
 		"wrongby.go": wrongBy,
 	} {
 		overlay[filepath.Join(std, name)] = filepath.Join(dir, name)
@@ -57,19 +51,19 @@ func StartWithClock(t testing.TB, folder, program string) (wait func()) {
 	if err := os.WriteFile(filepath.Join(dir, "overlay"), list, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay"), "-o", program, folder)
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, "go", "build", "-overlay", filepath.Join(dir, "overlay"), "-o", program, folder)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Start(); err != nil {
+		cancel()
 		t.Fatal(err)
 	}
 	ended := sync.OnceValue(cmd.Wait)
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = ended()
-	})
+	t.Cleanup(func() { cancel(); _ = ended() })
 	return func() {
 		t.Helper()
 		if err := ended(); err != nil {
@@ -78,13 +72,44 @@ func StartWithClock(t testing.TB, folder, program string) (wait func()) {
 	}
 }
 
-// wrongBy reads the file anew each time. Package time may use neither os nor
-// strconv.
+// patched is a file of the standard library with one change.
+func patched(t testing.TB, path, from, to string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(text), from) != 1 {
+		t.Fatalf("%s is not what it was: change WithClock with it", path)
+	}
+	return strings.Replace(string(text), from, to, 1)
+}
+
+// wrongBy reads the file anew each time, but for what timers send: the runtime does
+// that on a stack of its own, from which a file cannot be read. Package time may use
+// neither os nor strconv.
 const wrongBy = `package time
 
-import "syscall"
+import (
+	"sync/atomic"
+	"syscall"
+)
 
-func wrongBy() (seconds int64) {
+var lastWrong atomic.Int64
+
+func sentNow() Time {
+	sec, nsec, mono := runtimeNow()
+	sec += lastWrong.Load() + unixToInternal - minWall
+	return Time{hasMonotonic | uint64(sec)<<nsecShift | uint64(nsec), mono - startNano, Local}
+}
+
+func wrongBy() int64 {
+	seconds := readWrong()
+	lastWrong.Store(seconds)
+	return seconds
+}
+
+func readWrong() (seconds int64) {
 	name, _ := syscall.Getenv("` + ClockVariable + `")
 	if name == "" {
 		return 0
