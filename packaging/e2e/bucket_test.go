@@ -83,11 +83,7 @@ func (b *bed) admit(t *testing.T, instance string, port int) *door {
 }
 
 func (d *door) open() error {
-	var listener net.Listener
-	err := d.machine.inside(func() (err error) {
-		listener, err = net.Listen("tcp", d.address)
-		return err
-	})
+	listener, err := d.machine.listen(d.address)
 	if err != nil {
 		return err
 	}
@@ -135,6 +131,15 @@ func (m *machine) inside(f func() error) error {
 		ended <- err
 	}()
 	return <-ended
+}
+
+// listen listens in the machine's network.
+func (m *machine) listen(address string) (l net.Listener, err error) {
+	err = m.inside(func() (err error) {
+		l, err = net.Listen("tcp", address)
+		return err
+	})
+	return l, err
 }
 
 // version is one version of an object in the bucket, or a mark of a removal.

@@ -19,6 +19,12 @@
 // and to forge, with what he finds there; and the backups are restored on this side,
 // into a PostgreSQL of its own, with a credential that may only read.
 //
+// This project's service, dbacked-server, runs on the machine, built with a clock that
+// the tests set. A second machine, the twin, has agents of the same projects: what it
+// calls is carried into the network of the first by this process, which can hold calls
+// so that two agents ask at the same moment. DBACKED_E2E_DUES=50 lets them do so at
+// 50 due times, instead of at 6.
+//
 // DBACKED_E2E_IDLE=10m measures an idle agent for so long, instead of for a tick
 // of its watchdog or two.
 package e2e

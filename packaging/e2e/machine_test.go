@@ -26,8 +26,9 @@ const bootTimeout = time.Minute
 // start mounts an overlay of the tree in the mount namespace that it is run in,
 // and runs the machine until it is switched off. With the last process of the
 // machine the kernel takes the mounts away. Where no systemd keeps the control
-// groups, the machine gets its own: $3 is its name. When the shell is killed nspawn
-// is told to switch the machine off. (Killed itself, it would leave it running.)
+// groups, the machine gets its own: $3 is its name ($4 is the machine's, and
+// the rest is for its PID 1). When the shell is killed nspawn is told to switch the
+// machine off. (Killed itself, it would leave it running.)
 const start = `set -e
 mount -t tmpfs -o mode=755,size=3g tmpfs "$2"
 mkdir "$2/upper" "$2/work" "$2/root"
@@ -41,10 +42,11 @@ if [ ! -d /run/systemd/system ]; then
 		echo $$ >"$group/$3/cgroup.procs"
 	done
 fi
-reboot=133
+reboot=133 root=$2/root name=$4
+shift 4
 while status=0
 	setpriv --pdeathsig TERM systemd-nspawn --quiet --register=no $keep --private-network --notify-ready=yes \
-		--console=pipe --machine=e2e -D "$2/root" --boot || status=$?
+		--console=pipe --machine="$name" -D "$root" --boot "$@" || status=$?
 	[ $status = $reboot ]
 do :; done`
 
@@ -52,6 +54,8 @@ do :; done`
 type machine struct {
 	journal *journal
 
+	name    string
+	without []string        // units that are not started
 	temp    string          // a folder on this side
 	packing context.Context // in which packages are built
 	shell   atomic.Int64    // PID of the shell that starts it; 0 before that
@@ -64,10 +68,10 @@ type machine struct {
 }
 
 // newMachine returns a machine that does not run yet, which is gone when the test
-// ends, or this process by Ctrl-C.
-func newMachine(t *testing.T) *machine {
+// ends, or this process by Ctrl-C. It never starts the units that it is to be without.
+func newMachine(t *testing.T, name string, without ...string) *machine {
 	t.Helper()
-	m := &machine{ended: make(chan struct{}), group: fmt.Sprintf("dbacked-e2e-%d", os.Getpid())}
+	m := &machine{name: name, without: without, ended: make(chan struct{}), group: fmt.Sprintf("dbacked-%s-%d", name, os.Getpid())}
 	var err error
 	m.temp, err = os.MkdirTemp("", "dbacked-e2e")
 	must(t, err)
@@ -98,7 +102,11 @@ func (m *machine) boot(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { m.notes.Close() })
 
-	nspawn := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", start, "sh", root, mountpoint, m.group)
+	args := []string{"--mount", "--propagation", "private", "sh", "-c", start, "sh", root, mountpoint, m.group, m.name}
+	for _, unit := range m.without {
+		args = append(args, "systemd.mask="+unit)
+	}
+	nspawn := exec.Command("unshare", args...)
 	nspawn.Env = append(os.Environ(), "NOTIFY_SOCKET="+address)
 	console, err := os.Create(m.console())
 	must(t, err)

@@ -22,17 +22,7 @@ func secrets(t *testing.T, b *bed) {
 		end()
 		eventually(t, instance+" is idle", func() bool { return b.status(t, instance).Running == nil })
 	}
-	entries, _, _ := b.journal.since(0)
-	for _, e := range entries {
-		for field, value := range e {
-			for what, secret := range kept {
-				if strings.Contains(value, secret) {
-					t.Errorf("the %s is in %s of the journal: %s", what, field, e)
-				}
-			}
-		}
-	}
-	t.Logf("%d entries of the journal were read", len(entries))
+	b.expectQuietJournal(t, kept)
 	for what, secret := range kept {
 		// From a file, so that this very command line does not have it.
 		b.write(t, "/run/pattern", secret+"\n", 0o644)
@@ -43,6 +33,41 @@ func secrets(t *testing.T, b *bed) {
 		}
 		must(t, os.Remove(b.path("/run/pattern")))
 	}
+}
+
+// expectQuietJournal looks at all fields of all entries of this boot.
+func (m *machine) expectQuietJournal(t *testing.T, kept map[string]string) {
+	t.Helper()
+	entries, _, _ := m.journal.since(0)
+	for _, e := range entries {
+		for field, value := range e {
+			for what, secret := range kept {
+				if strings.Contains(value, secret) {
+					t.Errorf("the %s is in %s of the journal of %s: %s", what, field, m.name, e)
+				}
+			}
+		}
+	}
+	t.Logf("%d entries of the journal of %s were read", len(entries), m.name)
+}
+
+// expectHidden: secrets are on no command line, in nobody's environment, and in no
+// entry of the journal.
+func (m *machine) expectHidden(t *testing.T, kept map[string]string) {
+	t.Helper()
+	names, err := filepath.Glob(m.path("/proc/[0-9]*/cmdline"))
+	must(t, err)
+	for _, name := range names {
+		for _, file := range []string{name, filepath.Join(filepath.Dir(name), "environ")} {
+			text, _ := os.ReadFile(file) // nothing of one that has ended
+			for what, secret := range kept {
+				if strings.Contains(string(text), secret) {
+					t.Errorf("the %s is in %s", what, file)
+				}
+			}
+		}
+	}
+	m.expectQuietJournal(t, kept)
 }
 
 // expectQuietProcesses looks at the command line of every process, and at what

@@ -20,7 +20,7 @@ const (
 )
 
 // dbackedServer: the service is installed beside the agent, started by its first call,
-// administered by root, restarted, and purged; it keeps what was uploaded.
+// administered by root, and restarted; it keeps what was uploaded.
 func dbackedServer(t *testing.T, b *bed) {
 	b.sudo(t, "apt", "install", "--yes", "dbacked-server")
 	b.expectProperties(t, serverUnit, "ActiveState=inactive", "UnitFileState=disabled")
@@ -62,7 +62,6 @@ func dbackedServer(t *testing.T, b *bed) {
 	b.sudo(t, "systemctl", "stop", "dbacked-server.socket") // stops both, says the documentation
 	b.expectProperties(t, serverUnit, "ActiveState=inactive", "Result=success")
 	b.sudo(t, "systemctl", "start", "dbacked-server")
-	b.removeServer(t)
 }
 
 // served: the agent backs up to it, in its sandbox, with nothing but the key, which is a
@@ -83,9 +82,8 @@ func (b *bed) served(t *testing.T, key string) {
 	b.sudo(t, "rm", "-r", settings, credstore("served", "apikey"), "/var/lib/dbacked/served")
 }
 
-// removeServer purges it: what it keeps stays.
-func (b *bed) removeServer(t *testing.T) {
-	t.Helper()
+// serverRemoved: the service is purged, and what it keeps stays.
+func serverRemoved(t *testing.T, b *bed) {
 	b.sudo(t, "systemctl", "enable", "dbacked-server")
 	b.expectProperties(t, "dbacked-server.socket", "UnitFileState=enabled")
 	b.sudo(t, "apt", "purge", "--yes", "dbacked-server")

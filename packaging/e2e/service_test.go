@@ -35,6 +35,8 @@ func TestService(t *testing.T) {
 		{"stopped", stopped},
 		{"away", away},
 		{"server", dbackedServer},
+		{"served", served},
+		{"server removed", serverRemoved},
 		{"upgrade", upgrade},
 		{"remove", remove},
 	} {

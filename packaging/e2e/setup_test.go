@@ -39,7 +39,9 @@ type bed struct {
 	password   string        // of the account of b in MariaDB
 	passphrase string        // of the private key
 	waiting    idleness      // of the instance idle, since idleBegins
-	next       func() string // folder of the repository with the second version
+	first      func() string // folder of the repository with the first version
+	next       func() string // and with the second
+	clocked    *clocked      // a service with a clock of its own
 }
 
 // pack builds the repository of a version, as "make repo" does, beside whatever
@@ -91,12 +93,13 @@ func (m *machine) install(t *testing.T) {
 // build fills two databases and starts the instances.
 func build(t *testing.T) *bed {
 	t.Helper()
-	b := &bed{machine: newMachine(t), top: t, password: rand.Text(), passphrase: rand.Text()}
-	first := b.pack(t, firstVersion)
+	b := &bed{machine: newMachine(t, "e2e"), top: t, password: rand.Text(), passphrase: rand.Text()}
+	b.first = b.pack(t, firstVersion)
 	b.outside = serve(t)
 	b.boot(t)
-	b.publish(t, first())
+	b.publish(t, b.first())
 	b.next = b.pack(t, secondVersion)
+	b.buildClocked(t)
 	b.machine.install(t)
 	b.databases(t)
 	b.write(t, passphrase, b.passphrase+"\n", 0o600)
@@ -163,23 +166,32 @@ func digestShop(database string) string {
 // release is called. It returns when a backup stands.
 func (b *bed) hold(t *testing.T, instance string) (release func()) {
 	t.Helper()
-	var waiting func() string
+	waiting := b.dumpWaits
 	if instance == "b" {
 		release = b.session(t, "LOCK TABLES shop.zz WRITE; SELECT 'held';", "mariadb", "--batch", "--skip-column-names", "--unbuffered")
-		waiting = func() string {
+		waiting = func(t *testing.T) string {
 			return b.mariadb(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'dbacked' AND state LIKE 'Waiting for table%'")
 		}
 	} else {
-		release = b.session(t, "BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE; SELECT 'held';", slices.Concat(as("postgres"), []string{"psql", "-qAtX", "-d", "shop"})...)
-		waiting = func() string {
-			return b.postgres(t, "postgres", "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND usename = 'dbacked'")
-		}
+		release = b.lockItems(t)
 	}
 	eventually(t, instance+" waits for the lock", func() bool {
 		if b.status(t, instance).Running == nil {
 			b.request(t, instance)
 		}
-		return waiting() == "1"
+		return waiting(t) == "1"
 	})
 	return release
+}
+
+// lockItems has the dumps of PostgreSQL wait until release is called.
+func (b *bed) lockItems(t *testing.T) (release func()) {
+	t.Helper()
+	return b.session(t, "BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE; SELECT 'held';", slices.Concat(as("postgres"), []string{"psql", "-qAtX", "-d", "shop"})...)
+}
+
+// dumpWaits counts the dumps that wait for it.
+func (b *bed) dumpWaits(t *testing.T) string {
+	t.Helper()
+	return b.postgres(t, "postgres", "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND usename = 'dbacked'")
 }
