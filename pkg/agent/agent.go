@@ -251,7 +251,7 @@ func (a *Agent) planned(p scheduler.Plan) {
 	case now != "" && before == "":
 		a.options.Log.Warn("waiting", zap.String("event", "waiting"), zap.Error(p.Err), zap.Time("next", p.At))
 	case now == "" && before != "":
-		a.options.Log.Info("the backups can be read again", zap.String("event", "recovered"))
+		a.options.Log.Info(a.options.Storage+" answers again", zap.String("event", "recovered"))
 	}
 	a.tell()
 }
