@@ -123,6 +123,10 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 		a.warn(e.Displaced.Error())
 	}
 	a.warnIfLegacy(e.Manifest)
+	dump, err := dumpOf(e.Manifest)
+	if err != nil {
+		return err
+	}
 	key, err := a.privateKey(ctx, c)
 	if err != nil {
 		return err
@@ -135,10 +139,6 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	dump := fileOf(e.Manifest, catalog.KindDump)
-	if dump == nil {
-		return fmt.Errorf("backup %s has no dump, only %d other files", e.ID, len(e.Manifest.Files))
-	}
 	run := &pipeline.Restore{
 		File: pipeline.SealedFile(store, e.Manifest, *dump), Key: key, Proved: e.Proof == nil,
 		Progress: new(pipeline.Progress), Displaced: a.warnDisplaced,

@@ -103,6 +103,17 @@ func opens(key *rsa.PrivateKey, m *catalog.Manifest) error {
 	return fmt.Errorf("%w: backup %s was made for %v, and this is %s", encryptor.ErrWrongKey, m.ID, m.Recipients, own)
 }
 
+// dumpOf finds the file that holds all of the dump.
+func dumpOf(m *catalog.Manifest) (*catalog.File, error) {
+	if m.Version == catalog.LayoutSplit {
+		return nil, fmt.Errorf("backup %s was made in parallel, which this dbacked cannot restore yet", m.ID)
+	}
+	if dump := fileOf(m, catalog.KindDump); dump != nil {
+		return dump, nil
+	}
+	return nil, fmt.Errorf("backup %s has no dump, only %d other files", m.ID, len(m.Files))
+}
+
 // fileOf finds the file of a kind, or nil.
 func fileOf(m *catalog.Manifest, kind string) *catalog.File {
 	for i := range m.Files {

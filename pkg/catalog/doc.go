@@ -6,7 +6,10 @@
 //	NAME/20261122T215643Z-7f3c2a/manifest
 //
 // A file too large for one object of the store goes on in the next, which says
-// so ([File.Continues]).
+// so ([File.Continues]). A dump that was made in several streams at once, all of
+// one snapshot, is split: one file has the schema and others the data
+// ([LayoutSplit]). Which table is where is not for all to read, so no manifest
+// says it: a file does that is encrypted as they are ([KindContents]).
 //
 // The manifest is written last, and only if it is absent: a backup without one
 // never happened. It is a signed note (C2SP signed-note,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ func TestLaterFields(t *testing.T) {
 	if _, err := Decode(sign(strings.Replace(text, "{", `{"later": [1],`, 1)), trust); err != nil {
 		t.Errorf("with a new field: %v", err)
 	}
-	_, err := Decode(sign(strings.Replace(text, `"version": 1`, `"version": 3`, 1)), trust)
+	_, err := Decode(sign(strings.Replace(text, `"version": 1`, `"version": 4`, 1)), trust)
 	if !errors.Is(err, ErrGarbage) || !strings.Contains(err.Error(), "use a newer one") {
 		t.Errorf("of a new version: %v", err)
 	}
@@ -180,6 +181,14 @@ func FuzzDecode(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add([]byte("{}\n\n— dbacked AAAAAAAA\n"))
 	f.Add(bytes.ReplaceAll(good, []byte("0000.dbacked"), []byte("../../x")))
+	texts := [][]byte{text}
+	for _, m := range []*Manifest{chained(), split()} {
+		data := must[[]byte](f)(Encode(m, s))
+		text, _, _ := bytes.Cut(data, []byte("\n\n"))
+		f.Add(data)
+		f.Add(bytes.ReplaceAll(data, []byte(KindSchema), []byte(KindDump)))
+		texts = append(texts, text)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, proof := Decode(data, trust)
 		if m == nil {
@@ -188,7 +197,8 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if proof == nil && !bytes.Contains(data, text) {
+		signed := func(text []byte) bool { return bytes.Contains(data, text) }
+		if proof == nil && !slices.ContainsFunc(texts, signed) {
 			t.Fatalf("proved: %q", data)
 		}
 		again, err := Encode(m, s)
@@ -197,6 +207,9 @@ func FuzzDecode(f *testing.F) {
 				t.Fatal(err)
 			}
 			return
+		}
+		if m.Layout() > m.Version {
+			t.Fatalf("layout %d was taken for files of layout %d", m.Version, m.Layout())
 		}
 		got, err := Decode(again, trust)
 		if diff := cmp.Diff(m, got); diff != "" || err != nil {

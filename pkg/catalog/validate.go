@@ -25,7 +25,7 @@ var (
 
 var (
 	engines = []string{"postgresql", "mysql", "mariadb"}
-	kinds   = []string{KindGlobals, KindDump}
+	kinds   = []string{KindGlobals, KindDump, KindSchema, KindData, KindContents}
 )
 
 // validate checks every field: names of files become paths, sizes are summed,
@@ -33,8 +33,8 @@ var (
 // was set back meanwhile does not make a backup worse.
 func (m *Manifest) validate() error {
 	switch {
-	case m.Version != LayoutFiles && m.Version != LayoutChains:
-		return fmt.Errorf("it has layout version %d, and this dbacked knows %d and %d: use a newer one", m.Version, LayoutFiles, LayoutChains)
+	case m.Version < LayoutFiles || m.Version > LayoutSplit:
+		return fmt.Errorf("it has layout version %d, and this dbacked knows %d to %d: use a newer one", m.Version, LayoutFiles, LayoutSplit)
 	case !instancePattern.MatchString(m.Instance):
 		return fmt.Errorf("%q is no instance's name", m.Instance)
 	case !slices.Contains(engines, m.Engine):
@@ -95,7 +95,7 @@ func (m *Manifest) validateFiles() error {
 	if len(m.Files) > MaxFiles {
 		return fmt.Errorf("it has %d files", len(m.Files))
 	}
-	seen, dump := map[string]bool{}, false
+	seen, streams := map[string]bool{}, map[string]int{}
 	for i, f := range m.Files {
 		if err := f.validate(i); err != nil {
 			return err
@@ -107,10 +107,33 @@ func (m *Manifest) validateFiles() error {
 			return err
 		}
 		seen[f.Name] = true
-		dump = dump || f.Kind == KindDump
+		if !f.Continues {
+			streams[f.Kind]++
+		}
 	}
-	if !dump {
+	return m.validateStreams(streams)
+}
+
+// validateStreams checks what the files are together: how many files, or chains
+// of them, there are of each kind.
+func (m *Manifest) validateStreams(streams map[string]int) error {
+	split := streams[KindSchema] + streams[KindData] + streams[KindContents]
+	switch {
+	case m.Version < LayoutSplit && split > 0:
+		return fmt.Errorf("its dump is split, which layout version %d does not know", m.Version)
+	case m.Version < LayoutSplit && streams[KindDump] == 0:
 		return errors.New("it has no dump among its files")
+	case m.Version < LayoutSplit:
+		return nil
+	case streams[KindDump] > 0:
+		return errors.New("it has a whole dump beside one that is split")
+	case streams[KindSchema] != 1:
+		return fmt.Errorf("its dump is split, and %d files begin a schema instead of one", streams[KindSchema])
+	case streams[KindData] == 0:
+		return errors.New("its dump is split, and no file holds data")
+	case streams[KindContents] > 1 || streams[KindGlobals] > 1:
+		return fmt.Errorf("its dump is split, and %d files tell its contents and %d its globals: one of each at most is possible",
+			streams[KindContents], streams[KindGlobals])
 	}
 	return nil
 }
@@ -148,8 +171,10 @@ func (f *File) validate(order int) error {
 		return fmt.Errorf("file %s is of an unknown format, %q", f.Name, f.Format)
 	case f.StoredBytes <= 0 || f.StoredBytes > maxBytes || f.PlainBytes < 0 || f.PlainBytes > maxBytes:
 		return fmt.Errorf("file %s has a size that cannot be", f.Name)
-	case f.Kind == KindDump && f.PlainBytes == 0 && !f.Continues:
+	case f.Kind != KindGlobals && f.PlainBytes == 0 && !f.Continues:
 		return fmt.Errorf("file %s is an empty dump", f.Name)
+	case f.split() && strings.HasPrefix(f.Format, "0."):
+		return fmt.Errorf("file %s is of a dump that is split, which a legacy file cannot be", f.Name)
 	case !sumPattern.MatchString(f.SHA256):
 		return fmt.Errorf("file %s has no SHA-256", f.Name)
 	}
