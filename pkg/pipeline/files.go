@@ -49,7 +49,7 @@ func (b *Backup) stream(ctx context.Context, up *uploader.Uploader, m *catalog.M
 			return err
 		},
 		func(ctx context.Context) error {
-			err := guard(StageUpload, func() error { return b.upload(ctx, up, m, s.Kind, stageReader{sealed, StageUpload}) })
+			err := guard(StageUpload, func() error { return b.upload(ctx, up.Stream(), m, s.Kind, stageReader{sealed, StageUpload}) })
 			sealed.CloseWithError(err)
 			return err
 		})
@@ -61,7 +61,7 @@ func (b *Backup) stream(ctx context.Context, up *uploader.Uploader, m *catalog.M
 }
 
 // upload stores r in one file, or in as many as the store's limits ask for.
-func (b *Backup) upload(ctx context.Context, up *uploader.Uploader, m *catalog.Manifest, kind string, r io.Reader) error {
+func (b *Backup) upload(ctx context.Context, up *uploader.Stream, m *catalog.Manifest, kind string, r io.Reader) error {
 	for more, first := true, true; more; first = false {
 		f, err := b.next(m, kind, !first)
 		if err != nil {

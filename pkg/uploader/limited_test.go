@@ -61,9 +61,13 @@ var tight = storage.Limits{MaxParts: segmentParts, MaxPart: grain}
 
 // chain stores all of r in objects of which each is called by its number.
 func chain(ctx context.Context, u *Uploader, r io.Reader) (results []Result, err error) {
+	return chainIn(ctx, u.Stream(), "db", r)
+}
+
+func chainIn(ctx context.Context, s *Stream, folder string, r io.Reader) (results []Result, err error) {
 	for more := true; more && err == nil; {
 		var result Result
-		result, err = u.Upload(ctx, fmt.Sprintf("db/%04d", len(results)), r)
+		result, err = s.Upload(ctx, fmt.Sprintf("%s/%04d", folder, len(results)), r)
 		results, more = append(results, result), result.More
 	}
 	return results, err
@@ -90,7 +94,7 @@ func TestAroundTheSegments(t *testing.T) {
 			if total += int64(size); stored != total {
 				t.Errorf("progress is %d instead of %d", stored, total)
 			}
-			checkChain(t, s, results, data)
+			checkChain(t, s, "db", results, data)
 		}
 		if most := int(s.most.Load()); most > parallel {
 			t.Errorf("%d parts at once instead of %d", most, parallel)
@@ -99,14 +103,14 @@ func TestAroundTheSegments(t *testing.T) {
 }
 
 // checkChain compares the objects with what was sent, and removes them.
-func checkChain(t *testing.T, s storage.Store, results []Result, data []byte) {
+func checkChain(t *testing.T, s storage.Store, folder string, results []Result, data []byte) {
 	t.Helper()
 	if want := (len(data) + segment - 1) / segment; len(results) != want {
 		t.Errorf("%d bytes are in %d objects instead of %d", len(data), len(results), want)
 	}
 	var i int
 	for piece := range slices.Chunk(data, segment) {
-		name := fmt.Sprintf("db/%04d", i)
+		name := fmt.Sprintf("%s/%04d", folder, i)
 		sum := sha256.Sum256(piece)
 		want := Result{int64(len(piece)), hex.EncodeToString(sum[:]), i < len(results)-1}
 		if results[i] != want {
@@ -138,7 +142,7 @@ func TestSourceThatFailsInASegment(t *testing.T) {
 		if err != nil || len(objects) != want {
 			t.Errorf("after %d bytes there are %v, %v; want %d", size, objects, err, want)
 		}
-		if _, err := u.Upload(t.Context(), "db/again", bytes.NewReader([]byte("x"))); !errors.Is(err, cause) {
+		if _, err := u.Stream().Upload(t.Context(), "db/again", bytes.NewReader([]byte("x"))); !errors.Is(err, cause) {
 			t.Errorf("used again: %v", err)
 		}
 	}
@@ -162,7 +166,7 @@ func TestCommitThatFailsFreesTheSource(t *testing.T) {
 		}
 		writer <- err
 	}()
-	if _, err := u.Upload(t.Context(), "db/x", r); !errors.Is(err, cause) {
+	if _, err := u.Stream().Upload(t.Context(), "db/x", r); !errors.Is(err, cause) {
 		t.Errorf("error %v", err)
 	}
 	if err := <-writer; !errors.Is(err, cause) {
@@ -195,6 +199,9 @@ func TestFit(t *testing.T) {
 		"a slow rate, of S3":        {&s3, Options{Rate: 1 << 20}, 5 << 20, 4},
 		"a budget of a few bytes":   {nil, Options{Budget: 400}, 100, 2},
 		"a budget of three bytes":   {nil, Options{Budget: 3}, 1, 1},
+		"streams, of a folder":      {nil, Options{Streams: 4}, 2340 << 10 &^ (grain - 1), 2},
+		"streams, of S3":            {&s3, Options{Streams: 8}, 5 << 20, 3},
+		"streams, the smallest":     {&s3, Options{Streams: 8, Budget: 50 << 20}, 5 << 20, 1},
 		"negative is as if not set": {nil, Options{Budget: -1, Parallel: -1, PartSize: -1, Rate: -1}, 4 << 20, 2},
 	} {
 		var store storage.Store = s
@@ -209,13 +216,17 @@ func TestFit(t *testing.T) {
 		if u.options.PartSize != test.size || u.options.Parallel != test.parallel {
 			t.Errorf("%s: parts of %d, %d at once; want %d, %d", name, u.options.PartSize, u.options.Parallel, test.size, test.parallel)
 		}
-		if held := int64(u.options.PartSize) * int64(cap(u.free)); held > u.options.Budget {
+		if held := int64(u.options.PartSize) * int64(cap(u.shared)+cap(u.seats)); held > u.options.Budget {
 			t.Errorf("%s: %d bytes are held of %d", name, held, u.options.Budget)
 		}
 	}
 	_, err := New(&limited{Store: s, limits: s3}, Options{Budget: 15<<20 - 1})
 	if err == nil || !strings.Contains(err.Error(), "allow 15728640 or more") {
 		t.Errorf("a budget that cannot be kept: %v", err)
+	}
+	_, err = New(&limited{Store: s, limits: s3}, Options{Budget: 16 << 20, Streams: 3})
+	if err == nil || !strings.Contains(err.Error(), "allow 26214400 or more, or fewer streams at once than 3") {
+		t.Errorf("a budget that cannot be kept for so many streams: %v", err)
 	}
 }
 

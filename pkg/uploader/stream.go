@@ -2,180 +2,134 @@ package uploader
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
-	"sync"
-	"sync/atomic"
 
 	"github.com/dbacked/dbacked/pkg/storage"
 )
 
-// part is one of the few buffers, on its way round: free, filled, then hashed
-// and written at the same time, free again.
-type part struct {
-	number int
-	offset int64
-	buffer []byte // made on first use
-	data   []byte // the filled beginning of buffer
-	users  atomic.Int32
+// Stream is one stream on its way into the store. It is for one goroutine.
+type Stream struct {
+	up   *Uploader
+	seat chan *part // its own part, when that is free; nil before it began
+
+	// Between two of its objects:
+	ahead *part // read, and not of the object that was committed
+	ended bool  // it gave io.EOF
 }
 
-// stream is one object's way into the store.
-type stream struct {
-	*Uploader
-	writer  storage.Writer
-	hashed  chan *part // in the stream's order
-	written chan *part
-	sum     hash.Hash
-}
+// Stream begins another stream. No more than [Options.Streams] go on at once:
+// the next waits, in Upload, until one of them is over.
+func (u *Uploader) Stream() *Stream { return &Stream{up: u} }
 
-func newStream(u *Uploader, w storage.Writer) *stream {
-	buffers := cap(u.free)
-	return &stream{Uploader: u, writer: w, sum: sha256.New(), hashed: make(chan *part, buffers), written: make(chan *part, buffers)}
-}
-
-// send reads r to its end, or to where the store's limit is, and returns when
-// all of that is hashed and written, or, with the first cause, when nothing of
-// this goes on any more.
-func (s *stream) send(parent context.Context, r io.Reader) (Result, error) {
-	ctx, fail := context.WithCancelCause(parent)
-	defer fail(nil)
-	keepSource := context.AfterFunc(ctx, func() { closeSource(r, context.Cause(ctx)) })
-	defer keepSource()
-
-	var running sync.WaitGroup
-	running.Go(s.hash)
-	for range s.options.Parallel {
-		running.Go(func() { s.write(ctx, fail) })
-	}
-	size, err := s.read(ctx, r)
-	if err != nil {
-		fail(err)
-	}
-	close(s.hashed)
-	close(s.written)
-	running.Wait()
-	if err := context.Cause(ctx); err != nil {
+// Upload stores r under name, all of it or as much as the store takes as one
+// object: then the result says More, and Upload is to be called again, with the
+// same r and another name, until it does not. It returns nil only after the
+// object is committed and the store says that it holds as many bytes as were
+// sent of r. After an error no stream of this Uploader can begin another object:
+// end them all.
+//
+// io.EOF is the only clean end of r; any other error of r aborts the upload. If
+// the upload fails and r has a CloseWithError method (an [io.PipeReader] has),
+// it is closed with the first cause, which frees its writer. Of any other r, a
+// Read must end when ctx does, as Upload waits for it.
+func (s *Stream) Upload(ctx context.Context, name string, r io.Reader) (Result, error) {
+	if err := s.begin(ctx); err != nil {
+		closeSource(r, err)
 		return Result{}, err
 	}
-	return Result{Size: size, SHA256: hex.EncodeToString(s.sum.Sum(nil)), More: s.ahead != nil}, nil
+	result, err := s.upload(ctx, name, r)
+	if err != nil {
+		err = fmt.Errorf("upload %s to %s: %w", name, s.up.store, err)
+		s.up.fail(err)
+	}
+	if !result.More {
+		s.end(err)
+	}
+	return result, err
 }
 
-// read cuts r into parts and hands each to hash and to write.
-func (s *stream) read(ctx context.Context, r io.Reader) (size int64, err error) {
-	for number := 1; ; number++ {
-		p, err := s.next(ctx, r)
-		if err != nil {
-			return size, err
+// begin waits until the stream may go on.
+func (s *Stream) begin(ctx context.Context) error {
+	if s.seat == nil {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case s.seat = <-s.up.seats:
 		}
-		if p == nil && size == 0 {
-			return 0, ErrEmpty
-		}
-		if p == nil {
-			return size, nil
-		}
-		if s.options.maxParts > 0 && number > s.options.maxParts {
-			s.ahead = p // of the next object
-			return size, nil
-		}
-		p.number, p.offset = number, size
-		p.users.Store(2)
-		size += int64(len(p.data))
-		s.hashed <- p // never full: it has room for every buffer
-		s.written <- p
 	}
+	if err := s.up.broken(); err != nil {
+		s.end(err)
+		return err
+	}
+	return nil
 }
 
-// next returns the next part of r, or nil at its end.
-func (s *stream) next(ctx context.Context, r io.Reader) (p *part, err error) {
-	if p = s.ahead; p != nil {
-		s.ahead = nil
-		return p, nil
+// end lets another stream begin. After an error the own part may be in a call
+// that hangs: the next has a new one.
+func (s *Stream) end(err error) {
+	seat := s.seat
+	if s.seat = nil; err != nil {
+		seat = newSeat()
 	}
-	if s.ended {
-		s.ended = false // what follows is another stream
-		return nil, nil
-	}
+	s.up.seats <- seat
+}
+
+// take waits for a part. The own one comes first, so that a source that is slow
+// holds none that another could use.
+func (s *Stream) take(ctx context.Context) (p *part, err error) {
 	select {
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case p = <-s.free:
+	case p = <-s.seat:
+	default:
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case p = <-s.seat:
+		case p = <-s.up.shared:
+		}
 	}
 	if p.buffer == nil {
-		p.buffer = make([]byte, s.options.PartSize)
+		p.buffer = make([]byte, s.up.options.PartSize)
 	}
-	n, err := fill(r, p.buffer)
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("its source failed: %w", err)
-	}
-	if n == 0 {
-		s.free <- p
-		return nil, nil
-	}
-	s.ended = err == io.EOF
-	p.data = p.buffer[:n]
 	return p, nil
 }
 
-// fill is io.ReadFull, but for a source whose error is io.ErrUnexpectedEOF:
-// that is a broken source, not a short last part.
-func fill(r io.Reader, p []byte) (n int, err error) {
-	for idle := 0; n < len(p) && err == nil; idle++ {
-		var m int
-		if m, err = r.Read(p[n:]); m > 0 {
-			idle = 0
-		}
-		if n += m; idle == 100 && err == nil {
-			err = io.ErrNoProgress
-		}
-	}
-	return n, err
-}
-
-func (s *stream) hash() {
-	for p := range s.hashed {
-		s.sum.Write(p.data)
-		s.release(p)
-	}
-}
-
-func (s *stream) write(ctx context.Context, fail context.CancelCauseFunc) {
-	for p := range s.written {
-		if ctx.Err() != nil {
-			continue
-		}
-		if err := s.writePart(ctx, p); err != nil {
-			// The part is not released: a call that hangs may still read it.
-			fail(err)
-			continue
-		}
-		s.progress(int64(len(p.data)))
-		s.release(p)
-	}
-}
-
-// writePart writes a part, again after errors that may pass.
-func (s *stream) writePart(ctx context.Context, p *part) error {
-	if err := s.pace.wait(ctx, len(p.data)); err != nil {
+func (s *Stream) upload(ctx context.Context, name string, r io.Reader) (Result, error) {
+	var w storage.Writer
+	err := bounded(ctx, s.up.options.StallTimeout, func(ctx context.Context) (err error) {
+		w, err = s.up.store.Create(ctx, name)
 		return err
-	}
-	tried := false
-	return bounded(ctx, s.options.StallTimeout, func(ctx context.Context) error {
-		return s.options.Backoff.Retry(ctx, func(ctx context.Context) error {
-			if tried {
-				s.pace.book(len(p.data))
-			}
-			tried = true
-			return s.writer.WritePart(ctx, p.number, p.offset, p.data)
-		})
 	})
+	if err != nil {
+		closeSource(r, err)
+		return Result{}, err
+	}
+	result, err := newTransfer(s, w).send(ctx, r)
+	if err != nil {
+		return Result{}, abort(ctx, w, err)
+	}
+	if err := s.commit(ctx, name, w, result.Size); err != nil {
+		closeSource(r, err)
+		return Result{}, err
+	}
+	return result, nil
 }
 
-func (s *stream) release(p *part) {
-	if p.users.Add(-1) == 0 {
-		s.free <- p
+// commit commits, and compares what the store says it holds with what was sent.
+func (s *Stream) commit(ctx context.Context, name string, w storage.Writer, size int64) error {
+	var object storage.Object
+	err := bounded(ctx, s.up.options.StallTimeout, func(ctx context.Context) (err error) {
+		object, err = w.Commit(ctx)
+		return err
+	})
+	if err != nil {
+		return abort(ctx, w, err)
 	}
+	if object.Size == size {
+		return nil
+	}
+	err = fmt.Errorf("%w: %d bytes were sent and %d are there; it was removed: try again, and look at the store's health", ErrSize, size, object.Size)
+	ctx = context.WithoutCancel(ctx)
+	removeErr := bounded(ctx, abortLimit, func(ctx context.Context) error { return s.up.store.Remove(ctx, name) })
+	return withSecond(err, removeErr)
 }

@@ -1,7 +1,14 @@
-// Package uploader stores a stream as one object, or as several where a store
-// limits the parts of one.
+// Package uploader stores streams, each as one object, or as several where a
+// store limits the parts of one.
 //
-// [Uploader.Upload] cuts the stream into parts, writes several of them at once,
+//	up, err := uploader.New(store, uploader.Options{Streams: 2})
+//	… for each of the streams, two at once:
+//	s := up.Stream()
+//	for result.More = true; result.More && err == nil; {
+//		result, err = s.Upload(ctx, nextName(), r)
+//	}
+//
+// [Stream.Upload] cuts a stream into parts, writes several of them at once,
 // hashes the whole meanwhile, and commits the object only when the stream ended
 // cleanly, or reached the store's limit, and every part is stored. In every
 // other case (the source fails, the store fails for good, the context ends, a
@@ -14,8 +21,11 @@
 // a part may take depends on the line, and only the store sees whether bytes
 // move.
 //
-// An Uploader holds no more than Budget bytes of parts, whatever the stream's
-// size and however many objects it becomes.
+// An Uploader holds no more than Budget bytes of parts, whatever the streams'
+// size, however many there are and however many objects they become. One part
+// belongs to each stream that goes on, and they share the rest: one whose source
+// is slow, or waits, holds up no other. The number of parts that are written at
+// once, and the rate, are of all streams together.
 package uploader
 
 import (
@@ -55,16 +65,15 @@ type Result struct {
 	More   bool   // the stream goes on: Upload the rest of it under another name
 }
 
-// Uploader stores streams, one after the other. Its parts serve all of them.
+// Uploader stores streams, several at once. Its parts serve all of them.
 type Uploader struct {
 	store   storage.Store
 	options Options
 	pace    *pace
-	free    chan *part
 
-	// Between two objects of one stream:
-	ahead *part // read, and not of the object that was committed
-	ended bool  // the stream gave io.EOF
+	shared  chan *part      // the free ones of those that all streams share
+	seats   chan chan *part // for each stream that may begin, where its own part is
+	writing chan struct{}   // holds one for each part that is being written
 
 	mu     sync.Mutex
 	stored int64
@@ -78,74 +87,40 @@ func New(store storage.Store, o Options) (*Uploader, error) {
 	if err != nil {
 		return nil, err
 	}
-	buffers := o.Parallel + spare
-	u := &Uploader{store: store, options: o, pace: newPace(o.Rate), free: make(chan *part, buffers)}
-	for range buffers {
-		u.free <- &part{}
+	shared := o.buffers() - o.Streams
+	u := &Uploader{
+		store: store, options: o, pace: newPace(o.Rate),
+		shared: make(chan *part, shared), seats: make(chan chan *part, o.Streams), writing: make(chan struct{}, o.Parallel),
+	}
+	for range shared {
+		u.shared <- &part{home: u.shared}
+	}
+	for range o.Streams {
+		u.seats <- newSeat()
 	}
 	return u, nil
 }
 
-// Upload stores r under name, all of it or as much as the store takes as one
-// object: then the result says More, and Upload is to be called again, with the
-// same r and another name, until it does not. It returns nil only after the
-// object is committed and the store says that it holds as many bytes as were
-// sent of r. After an error the Uploader cannot be used again.
-//
-// io.EOF is the only clean end of r; any other error of r aborts the upload. If
-// the upload fails and r has a CloseWithError method (an [io.PipeReader] has),
-// it is closed with the first cause, which frees its writer. Of any other r, a
-// Read must end when ctx does, as Upload waits for it.
-func (u *Uploader) Upload(ctx context.Context, name string, r io.Reader) (Result, error) {
-	if u.failed != nil {
-		return Result{}, u.failed
-	}
-	result, err := u.upload(ctx, name, r)
-	if err != nil {
-		u.failed = fmt.Errorf("upload %s to %s: %w", name, u.store, err)
-		return Result{}, u.failed
-	}
-	return result, nil
+// newSeat is what a stream has for itself: one part.
+func newSeat() chan *part {
+	seat := make(chan *part, 1)
+	seat <- &part{home: seat}
+	return seat
 }
 
-func (u *Uploader) upload(ctx context.Context, name string, r io.Reader) (Result, error) {
-	var w storage.Writer
-	err := bounded(ctx, u.options.StallTimeout, func(ctx context.Context) (err error) {
-		w, err = u.store.Create(ctx, name)
-		return err
-	})
-	if err != nil {
-		closeSource(r, err)
-		return Result{}, err
+// fail keeps the first error of a stream, which every later Upload returns.
+func (u *Uploader) fail(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.failed == nil {
+		u.failed = err
 	}
-	result, err := newStream(u, w).send(ctx, r)
-	if err != nil {
-		return Result{}, abort(ctx, w, err)
-	}
-	if err := u.commit(ctx, name, w, result.Size); err != nil {
-		closeSource(r, err)
-		return Result{}, err
-	}
-	return result, nil
 }
 
-// commit commits, and compares what the store says it holds with what was sent.
-func (u *Uploader) commit(ctx context.Context, name string, w storage.Writer, size int64) error {
-	var object storage.Object
-	err := bounded(ctx, u.options.StallTimeout, func(ctx context.Context) (err error) {
-		object, err = w.Commit(ctx)
-		return err
-	})
-	if err != nil {
-		return abort(ctx, w, err)
-	}
-	if object.Size == size {
-		return nil
-	}
-	err = fmt.Errorf("%w: %d bytes were sent and %d are there; it was removed: try again, and look at the store's health", ErrSize, size, object.Size)
-	ctx = context.WithoutCancel(ctx)
-	removeErr := bounded(ctx, abortLimit, func(ctx context.Context) error { return u.store.Remove(ctx, name) })
-	return withSecond(err, removeErr)
+func (u *Uploader) broken() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.failed
 }
 
 // progress counts what is stored, of all objects.

@@ -37,7 +37,7 @@ func upload(ctx context.Context, s storage.Store, name string, r io.Reader, o Op
 	if err != nil {
 		return Result{}, err
 	}
-	return u.Upload(ctx, name, r)
+	return u.Stream().Upload(ctx, name, r)
 }
 
 func random(n int) []byte {

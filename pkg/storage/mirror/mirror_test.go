@@ -258,7 +258,7 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := up.Upload(t.Context(), "db/x", strings.NewReader(strings.Repeat("0123456789abcdef", 2<<20))); err != nil {
+		if _, err := up.Stream().Upload(t.Context(), "db/x", strings.NewReader(strings.Repeat("0123456789abcdef", 2<<20))); err != nil {
 			t.Fatal(err)
 		}
 		seen[n] = buffers.total()
