@@ -44,7 +44,7 @@ type Lease interface {
 
 // Stream is one dump that becomes one file of a backup.
 type Stream struct {
-	Kind string // catalog.KindDump, catalog.KindGlobals
+	Kind string // catalog.KindDump, catalog.KindGlobals, …
 
 	// Dump writes the dump. It returns nil only if what it wrote is complete.
 	Dump func(ctx context.Context, w io.Writer) error
@@ -75,6 +75,10 @@ type Backup struct {
 	// once, under the lock, before the first dump.
 	Describe func(ctx context.Context, m *catalog.Manifest) error
 	Streams  []Stream // become files, or chains of files, in this order
+
+	// Plan, if set, says what to dump instead of Streams. It is called once, under
+	// the lock, after Describe; where it fails its Close is not called.
+	Plan func(ctx context.Context, m *catalog.Manifest) (Plan, error)
 
 	Recipients  []*rsa.PublicKey
 	Format      encryptor.Format
@@ -152,7 +156,6 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 	}
 	started := time.Now().UTC().Truncate(time.Second)
 	m := &catalog.Manifest{
-		Version:      catalog.LayoutFiles,
 		ID:           catalog.NextID(started, previous),
 		Previous:     previous,
 		Instance:     b.Instance,

@@ -110,9 +110,10 @@ func TestLegacyMustFit(t *testing.T) {
 
 func TestTooManyFiles(t *testing.T) {
 	b := newTightBed(t)
-	m := &catalog.Manifest{Files: make([]catalog.File, catalog.MaxFiles)}
-	if _, err := b.backup().next(m, catalog.KindDump, true); err == nil || len(m.Files) != catalog.MaxFiles {
-		t.Errorf("error is %v, with %d files", err, len(m.Files))
+	files := newBook(1)
+	files.begun = catalog.MaxFiles
+	if _, err := b.backup().next(chapter{book: files}, catalog.KindDump, true); err == nil || len(files.inOrder()) > 0 {
+		t.Errorf("error is %v, with %d files", err, len(files.inOrder()))
 	}
 }
 

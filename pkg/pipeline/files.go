@@ -5,38 +5,68 @@ import (
 	"fmt"
 	"io"
 
+	"go.uber.org/zap"
+
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/uploader"
 )
 
-// files makes the files of the backup, one dump after the other.
+// files makes the files of the backup. Whether it fails or not, m then names all
+// that were begun.
 func (b *Backup) files(ctx context.Context, m *catalog.Manifest) error {
+	plan, err := b.plan(ctx, m)
+	if err != nil {
+		return at(StagePrepare, err)
+	}
+	files := newBook(len(plan.Streams) + len(plan.Last))
+	err = b.planned(ctx, m, plan, files)
+	m.Files = files.inOrder()
+	m.Version = m.Layout()
+	files.sayLeft(b.Log, err)
+	if closeErr := plan.end(); closeErr != nil && err != nil {
+		b.Log.Warn("after the failure, the end of the dump failed as well", zap.Error(closeErr))
+	} else if closeErr != nil {
+		err = closeErr
+	}
+	return err
+}
+
+// planned makes the files of a plan.
+func (b *Backup) planned(ctx context.Context, m *catalog.Manifest, plan Plan, files *book) error {
+	if err := b.check(plan); err != nil {
+		return at(StagePrepare, err)
+	}
 	up, err := uploader.New(b.Store, uploader.Options{
 		Budget: b.UploadBudget, Parallel: b.UploadParallel, Rate: b.UploadRate, Backoff: b.Backoff,
-		StallTimeout: b.StallTimeout, Progress: b.Progress.setStored,
+		StallTimeout: b.StallTimeout, Progress: b.Progress.setStored, Streams: plan.jobs(),
 	})
 	if err != nil {
 		return at(StageUpload, err)
 	}
-	for _, s := range b.Streams {
-		if err := b.stream(ctx, up, m, s); err != nil {
-			return err
+	begin := func(first int, streams []Stream) func(context.Context, context.CancelCauseFunc, int) error {
+		return func(ctx context.Context, fail context.CancelCauseFunc, i int) error {
+			in := chapter{files, first + i, catalog.Path(m.Instance, m.ID, "")}
+			return b.stream(ctx, fail, in, up.Stream(), streams[i])
 		}
 	}
-	return nil
+	if err := inTurn(ctx, plan.jobs(), len(plan.Streams), begin(0, plan.Streams)); err != nil {
+		return err
+	}
+	return inTurn(ctx, 1, len(plan.Last), begin(len(plan.Streams), plan.Last))
 }
 
 // stream makes the file of one dump, or its chain of files: three stages, joined
-// by two pipes.
-func (b *Backup) stream(ctx context.Context, up *uploader.Uploader, m *catalog.Manifest, s Stream) error {
+// by two pipes. The first that fails calls fail.
+func (b *Backup) stream(ctx context.Context, fail context.CancelCauseFunc, files chapter, up *uploader.Stream, s Stream) error {
 	b.Progress.enter(StageDump)
 	dumped, dump := io.Pipe()
 	sealed, seal := io.Pipe()
 	plain := &counter{w: dump, count: b.Progress.addPlain}
-	head := len(m.Files)
 
-	err := run(ctx,
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	err := runUnder(ctx, fail,
 		func(ctx context.Context) error {
 			err := guard(StageDump, func() error { return s.Dump(ctx, plain) })
 			dump.CloseWithError(err)
@@ -49,26 +79,28 @@ func (b *Backup) stream(ctx context.Context, up *uploader.Uploader, m *catalog.M
 			return err
 		},
 		func(ctx context.Context) error {
-			err := guard(StageUpload, func() error { return b.upload(ctx, up.Stream(), m, s.Kind, stageReader{sealed, StageUpload}) })
+			err := guard(StageUpload, func() error { return b.upload(ctx, files, up, s.Kind, stageReader{sealed, StageUpload}) })
 			sealed.CloseWithError(err)
 			return err
 		})
 	if err != nil {
 		return at(StageUpload, err)
 	}
-	m.Files[head].PlainBytes = plain.n
+	files.head().PlainBytes = plain.n
 	return nil
 }
 
 // upload stores r in one file, or in as many as the store's limits ask for.
-func (b *Backup) upload(ctx context.Context, up *uploader.Stream, m *catalog.Manifest, kind string, r io.Reader) error {
+func (b *Backup) upload(ctx context.Context, files chapter, up *uploader.Stream, kind string, r io.Reader) error {
 	for more, first := true, true; more; first = false {
-		f, err := b.next(m, kind, !first)
+		f, err := b.next(files, kind, !first)
 		if err != nil {
 			return err
 		}
-		result, err := up.Upload(ctx, catalog.Path(m.Instance, m.ID, f.Name), r)
+		name := files.folder + "/" + f.Name
+		result, err := up.Upload(ctx, name, r)
 		if err != nil {
+			files.failed(name, err)
 			return err
 		}
 		f.StoredBytes, f.SHA256, more = result.Size, result.SHA256, result.More
@@ -76,21 +108,15 @@ func (b *Backup) upload(ctx context.Context, up *uploader.Stream, m *catalog.Man
 	return nil
 }
 
-// next adds a file to the manifest, before anything of it is stored: a run that
-// fails removes what the manifest names.
-func (b *Backup) next(m *catalog.Manifest, kind string, continues bool) (*catalog.File, error) {
-	i := len(m.Files)
+// next begins a file in the book, before anything of it is stored: a run that
+// fails removes what is there.
+func (b *Backup) next(files chapter, kind string, continues bool) (*catalog.File, error) {
 	if continues && b.Format == encryptor.Legacy {
 		return nil, fmt.Errorf("the dump is larger than one file can be in %s, and in the legacy format it must be one: use the current format, or a larger upload budget", b.Store)
 	}
-	if i == catalog.MaxFiles {
+	f, ok := files.begin(catalog.File{Kind: kind, Format: b.Format.String(), Continues: continues})
+	if !ok {
 		return nil, fmt.Errorf("the backup would have more than %d files, as %s limits each: allow more parts of a file, or a larger upload budget", catalog.MaxFiles, b.Store)
 	}
-	if continues {
-		m.Version = catalog.LayoutChains
-	}
-	m.Files = append(m.Files, catalog.File{
-		Name: fmt.Sprintf("%04d.dbacked", i), Kind: kind, Order: i, Format: b.Format.String(), Continues: continues,
-	})
-	return &m.Files[i], nil
+	return f, nil
 }

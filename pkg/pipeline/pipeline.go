@@ -8,6 +8,9 @@
 // and a restore flows back. Every stage closes the ends that it owns with its
 // error, so that no goroutine outlives a run and the first cause is the one
 // that is reported, as a [*StageError].
+//
+// A backup has one such flow for each of its streams, one after the other or,
+// as its [Plan] says, several at once.
 package pipeline
 
 import (
@@ -141,14 +144,21 @@ func (c *counter) Write(p []byte) (int, error) {
 // The first that fails ends the others through their context; its error is the
 // result.
 func run(ctx context.Context, stages ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	return runUnder(ctx, fail, stages...)
+}
+
+// runUnder is run in a context that fail ends, for others than these stages too:
+// it ends for all of them when the first of any fails, and not only when all that
+// is beside that one has ended.
+func runUnder(ctx context.Context, fail context.CancelCauseFunc, stages ...func(context.Context) error) error {
 	first := make(chan error, len(stages))
 	for _, stage := range stages {
 		go func() {
 			err := stage(ctx)
 			if err != nil {
-				cancel(err)
+				fail(err)
 			}
 			first <- err
 		}()

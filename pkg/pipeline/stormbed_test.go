@@ -48,6 +48,7 @@ type storm struct {
 	instance  string
 	size      int64
 	policy    bool   // the run may only write
+	jobs      int    // streams at once, of a dump that is split; 0: it is not
 	earlier   string // the backup that the instance has already, if it has one
 	options   s3.Options
 	stormy    *s3.Store // through the weather
@@ -68,6 +69,9 @@ func newStorm(t *testing.T, server *dbtest.S3Server, shared *bed, trust catalog.
 	}
 	if seed%2 == 0 {
 		s.size = 6e6 + random.Int64N(6e6) // of some parts
+	}
+	if seed%3 == 2 {
+		s.jobs = 1 + random.IntN(4)
 	}
 	calm := func(*http.Request) dbtest.Fault { return dbtest.Fault{} }
 	s.proxy = dbtest.NewFaultProxy(t, server.Host, calm)
@@ -121,12 +125,17 @@ func (s *storm) run(ctx context.Context, store *s3.Store, orphanAge time.Duratio
 	core, complains := observer.New(zapcore.WarnLevel)
 	s.complains = complains
 	lease := locker.NewLease(leaseStore{store}, storage.ErrNotFound, s.instance+"/control/lease", locker.LeaseOptions{Term: stormTerm})
-	b := s.backup(
-		Stream{Kind: catalog.KindGlobals, Dump: dumpOf([]byte("CREATE ROLE x;\n")).Dump},
-		Stream{Kind: catalog.KindDump, Dump: func(_ context.Context, w io.Writer) error {
-			_, err := io.Copy(w, s.data())
-			return err
-		}})
+	b := s.backup()
+	b.Plan = func(context.Context, *catalog.Manifest) (plan Plan, err error) {
+		for _, d := range s.dumps() {
+			plan.Streams = append(plan.Streams, Stream{Kind: d.kind, Dump: func(_ context.Context, w io.Writer) error {
+				_, err := io.Copy(w, d.open())
+				return err
+			}})
+		}
+		plan.Jobs = s.jobs
+		return plan, nil
+	}
 	b.Store, b.Locker, b.Lease, b.Instance, b.OrphanAge = store, lease, lease, s.instance, orphanAge
 	b.Backoff, b.StallTimeout, b.UploadBudget, b.Log = s.options.Backoff, 10*time.Second, 30<<20, zap.New(core)
 	if s.seed%4 != 0 { // the others use the default
@@ -135,27 +144,51 @@ func (s *storm) run(ctx context.Context, store *s3.Store, orphanAge time.Duratio
 	return b.Run(ctx)
 }
 
-// data is the dump: always the same bytes, which do not compress.
-func (s *storm) data() io.Reader {
-	return io.LimitReader(rand.NewChaCha8([32]byte{byte(s.seed), 1}), s.size)
+// stormDump is one dump: always the same bytes.
+type stormDump struct {
+	kind string
+	open func() io.Reader
+}
+
+// dumps are what is dumped, in one stream after the globals or in several. The
+// data do not compress.
+func (s *storm) dumps() []stormDump {
+	text := func(kind, text string) stormDump {
+		return stormDump{kind, func() io.Reader { return strings.NewReader(text) }}
+	}
+	data := func(kind string, i, of int64) stormDump {
+		return stormDump{kind, func() io.Reader {
+			return io.LimitReader(rand.NewChaCha8([32]byte{byte(s.seed), 1, byte(i)}), s.size/of)
+		}}
+	}
+	globals := text(catalog.KindGlobals, "CREATE ROLE x;\n")
+	if s.jobs == 0 {
+		return []stormDump{globals, data(catalog.KindDump, 0, 1)}
+	}
+	all := []stormDump{globals, text(catalog.KindSchema, "CREATE TABLE x ();\n"), text(catalog.KindContents, "{}")}
+	for i := range int64(2 + s.seed%5) {
+		all = append(all, data(catalog.KindData, i, 1+i))
+	}
+	return all
 }
 
 // equal tells whether a backup restores to what was dumped.
 func (s *storm) equal(ctx context.Context, store *s3.Store, m *catalog.Manifest) error {
-	for i, want := range []io.Reader{strings.NewReader("CREATE ROLE x;\n"), s.data()} {
-		files := slices.DeleteFunc(slices.Clone(m.Files), func(f catalog.File) bool { return f.Continues })
-		if len(files) != 2 {
-			return fmt.Errorf("%w: it has %d dumps", errNotEqual, len(files))
-		}
+	files := slices.DeleteFunc(slices.Clone(m.Files), func(f catalog.File) bool { return f.Continues })
+	dumps := s.dumps()
+	if len(files) != len(dumps) {
+		return fmt.Errorf("%w: it has %d dumps", errNotEqual, len(files))
+	}
+	for i, want := range dumps {
 		got, expected := sha256.New(), sha256.New()
-		if _, err := io.Copy(expected, want); err != nil {
+		if _, err := io.Copy(expected, want.open()); err != nil {
 			return err
 		}
 		r := &Restore{File: SealedFile(store, m, files[i]), Key: s.key, Proved: true, Target: hashed(got)}
 		if err := r.Run(ctx); err != nil {
 			return err
 		}
-		if !bytes.Equal(got.Sum(nil), expected.Sum(nil)) {
+		if files[i].Kind != want.kind || !bytes.Equal(got.Sum(nil), expected.Sum(nil)) {
 			return fmt.Errorf("%w: %s", errNotEqual, files[i].Name)
 		}
 	}

@@ -58,6 +58,19 @@ const (
 	grace = 5 * time.Second
 )
 
+// LeftError says that what was written before an upload failed is there yet.
+type LeftError struct {
+	Err     error // why the upload failed
+	Removal error // why that could not be removed
+}
+
+func (e *LeftError) Error() string {
+	return fmt.Sprintf("%v (and what was written could not be removed: %v)", e.Err, e.Removal)
+}
+
+// Unwrap returns why the upload failed.
+func (e *LeftError) Unwrap() error { return e.Err }
+
 // Result is what was stored.
 type Result struct {
 	Size   int64  // bytes
@@ -140,7 +153,7 @@ func withSecond(first, removal error) error {
 	if removal == nil {
 		return first
 	}
-	return fmt.Errorf("%w (and what was written could not be removed: %v)", first, removal)
+	return &LeftError{Err: first, Removal: removal}
 }
 
 // closeSource frees whoever writes into r's other end.
