@@ -70,7 +70,7 @@ fuzz: ## fuzz every parser for FUZZTIME (20s) each
 
 bench: bin/dbacked ## compare speed and memory with the databases' own tools
 	@packaging/need.sh $(BENCH_PACKAGES)
-	$(GO) test -run '^$$' -bench . ./pkg/encryptor ./pkg/uploader ./pkg/server/records
+	$(GO) test -run '^$$' -bench . ./pkg/encryptor ./pkg/uploader ./pkg/pipeline ./pkg/server/records
 	$(GO) test -run '^$$' -bench Polls -benchtime 20000x ./pkg/server
 	$(GO) test -run '^$$' -bench Scrape -benchtime 5x ./pkg/server/metrics
 	DBACKED_TEST_BINARY=$(CURDIR)/bin/dbacked $(GO) test -tags bench -v -count 1 -timeout 60m -run '^TestCompare' ./cmd/dbacked

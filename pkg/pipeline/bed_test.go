@@ -25,14 +25,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bed is a store in a folder, and keys.
 type bed struct {
-	t      *testing.T
+	t      testing.TB
 	root   string
 	store  storage.Store
 	signer *catalog.Signer
 	key    *rsa.PrivateKey
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	root := t.TempDir()
 	store, err := localdir.Open(root)

@@ -204,7 +204,7 @@ func hashed(h hash.Hash) func(context.Context, io.Reader) error {
 
 // there is what the bucket holds of the instance, but for the lease and the
 // earlier backup: objects, and uploads that are open, each by its key.
-func (s *storm) there(t *testing.T) (objects, uploads []string) {
+func (s *storm) there(t testing.TB) (objects, uploads []string) {
 	t.Helper()
 	client, prefix := s.server.Client(t).Client, s.instance+"/"
 	for o := range client.ListObjects(context.Background(), stormBucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
