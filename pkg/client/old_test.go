@@ -35,7 +35,7 @@ func (b *bed) uploaded(s storage.Store, data []byte) error {
 	b.t.Helper()
 	up, err := uploader.New(s, uploader.Options{PartSize: smallestPart, Parallel: 4, Backoff: storage.Backoff{Tries: 4, First: time.Millisecond}})
 	b.ok(err)
-	_, err = up.Upload(b.t.Context(), "shop/1/0000.dbacked", bytes.NewReader(data))
+	_, err = up.Stream().Upload(b.t.Context(), "shop/1/0000.dbacked", bytes.NewReader(data))
 	return err
 }
 
