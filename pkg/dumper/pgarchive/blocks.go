@@ -33,7 +33,7 @@ func (v *Verifier) readBlocks() error {
 			return fmt.Errorf("%w: a block for entry %d, which has none or had it already", ErrDamaged, id)
 		}
 		if kind == blockData {
-			err = s.chunks()
+			err = v.readTable(id)
 		} else {
 			err = s.blobs()
 		}
@@ -41,6 +41,19 @@ func (v *Verifier) readBlocks() error {
 			return v.explain(err, "the data of "+v.toc.name(id))
 		}
 	}
+}
+
+// readTable reads the data of a table.
+func (v *Verifier) readTable(id int64) error {
+	if v.OnBlock == nil {
+		return v.src.chunks()
+	}
+	var t tally
+	if err := v.src.countChunks(&t); err != nil {
+		return err
+	}
+	v.OnBlock(t.block(int(id), v.header.Compressed))
+	return nil
 }
 
 // balance says whether all data has come.

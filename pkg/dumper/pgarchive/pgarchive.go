@@ -59,6 +59,13 @@ type Entry struct {
 	HasData   bool   // whether the archive must hold a block for it
 }
 
+// Block is what was counted in the data of a table.
+type Block struct {
+	ID    int   // of the entry that the data belongs to
+	Rows  int64 // -1 if it is not what COPY writes: INSERT statements, or compressed
+	Bytes int64 // of the rows; for another block, of all that it holds
+}
+
 // Bounds of what an Entry keeps.
 const (
 	MaxString = 1 << 10

@@ -17,6 +17,10 @@ type Verifier struct {
 	// entry of that description and tag. Set it before the first Write.
 	KeepDefn func(desc, tag string) bool
 
+	// OnBlock, if not nil, is called at the end of each block of a table's data,
+	// with what was counted in it. Set it before the first Write.
+	OnBlock func(Block)
+
 	header  Header
 	ready   bool // the table of contents has been read
 	entries int  // in the table of contents

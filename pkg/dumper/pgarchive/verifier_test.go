@@ -270,3 +270,37 @@ func BenchmarkVerifier(b *testing.B) {
 		})
 	}
 }
+
+// TestCountsRows cuts what COPY writes into pieces of any size.
+func TestCountsRows(t *testing.T) {
+	for text, want := range map[string]Block{
+		"1\tone\n2\ttwo\\n\n" + copyEnd:      {ID: 70, Rows: 2, Bytes: 14},
+		copyEnd:                              {ID: 70, Rows: 0, Bytes: 0},
+		"\n\n\n" + copyEnd:                   {ID: 70, Rows: 3, Bytes: 3}, // of no columns
+		"INSERT INTO t VALUES ('\n');\n\n\n": {ID: 70, Rows: -1, Bytes: 30},
+	} {
+		for size := 1; size <= len(text); size++ {
+			b := &build{minor: 16}
+			b.header(1)
+			b.entry(70, "TABLE DATA", "orders", "", 1)
+			var pieces []string
+			for rest := text; rest != ""; rest = rest[min(size, len(rest)):] {
+				pieces = append(pieces, rest[:min(size, len(rest))])
+			}
+			b.data(70, pieces...)
+			for step := 1; step < 20; step += 6 {
+				var got []Block
+				v := NewVerifier()
+				v.OnBlock = func(b Block) { got = append(got, b) }
+				for p := b.Bytes(); len(p) > 0; p = p[min(step, len(p)):] {
+					if _, err := v.Write(p[:min(step, len(p))]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := v.Close(); err != nil || len(got) != 1 || got[0] != want {
+					t.Errorf("%q in pieces of %d, written by %d: %+v, %v", text, size, step, got, err)
+				}
+			}
+		}
+	}
+}
