@@ -6,7 +6,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 
 # Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
-TEST_PACKAGES  := gcc curl postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db nginx
+TEST_PACKAGES  := gcc curl postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db nginx pgbouncer
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
 BENCH_PACKAGES := $(DEMO_PACKAGES) age zstd awscli rclone
 E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg postgresql

@@ -27,6 +27,12 @@ func (p *Postgres) Dump(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return p.dump(ctx, found, name, nil, pgarchive.NewVerifier(), w)
+}
+
+// dump runs a pg_dump with more arguments, and closes the verifier.
+func (p *Postgres) dump(ctx context.Context, found pgTool, name string, more []string, v *pgarchive.Verifier, w io.Writer) error {
+	defer func() { _ = v.Close() }()
 	conninfo := p.toolConninfo(name, pgApplication)
 	if p.limits.Stall > 0 && found.release >= 1200 {
 		conninfo.add("tcp_user_timeout", fmt.Sprint(p.limits.Stall.Milliseconds()))
@@ -35,15 +41,12 @@ func (p *Postgres) Dump(ctx context.Context, w io.Writer) error {
 	if p.limits.Lock > 0 {
 		args = append(args, fmt.Sprintf("--lock-wait-timeout=%d", p.limits.Lock.Milliseconds()))
 	}
-	args = append(args, p.tools.Options...)
+	args = append(append(args, p.tools.Options...), more...)
 	t, err := p.tool(found.path, append(args, "--dbname="+conninfo.String())...)
 	if err != nil {
 		return err
 	}
 	t.stall = p.limits.Stall
-
-	v := pgarchive.NewVerifier()
-	defer func() { _ = v.Close() }()
 	if err := t.output(ctx, &pgTee{v: v, w: w}); err != nil {
 		return p.explainDump(ctx, err)
 	}

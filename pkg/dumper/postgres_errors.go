@@ -106,11 +106,16 @@ func (p *Postgres) explainDump(ctx context.Context, err error) error {
 	if !ok {
 		return err
 	}
-	if strings.Contains(exit.Stderr, "LOCK TABLE") && strings.Contains(exit.Stderr, "timeout") {
+	if pgLockTimeout(exit) {
 		return &pgAdvice{err, fmt.Sprintf("a table was locked for longer than %s: %s; run the backup when no migration runs, or raise DBACKED_LOCK_TIMEOUT",
 			p.limits.Lock, p.lockHolders(ctx))}
 	}
 	return p.advise(err)
+}
+
+// pgLockTimeout says whether pg_dump gave up waiting for a table's lock.
+func pgLockTimeout(exit *ExitError) bool {
+	return strings.Contains(exit.Stderr, "LOCK TABLE") && strings.Contains(exit.Stderr, "timeout")
 }
 
 // lockHolders says which sessions keep pg_dump from a table, as far as it can be

@@ -1,0 +1,258 @@
+package dumper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	pgSnapshotTries = 20  // to lock the tables before their list changes
+	pgLockBatch     = 500 // tables that one statement locks
+	pgLockHolders   = 3   // sessions that hold every table's lock at once: this one, the definitions', the data's
+)
+
+// pgTable is a table or a sequence of a snapshot.
+type pgTable struct {
+	oid         uint32
+	schema      string
+	name        string
+	kind        string // relkind: r, p or S
+	persistence string // relpersistence: p or u
+	extension   bool   // it belongs to one, which marks it as configuration
+	locked      bool   // by this session, for reading
+	size        int64
+}
+
+func (t *pgTable) ident() string { return pgIdent(t.schema) + "." + pgIdent(t.name) }
+
+// keepsRows says whether a dump has its rows, or its value.
+func (t *pgTable) keepsRows(h *pgHolder) bool {
+	return t.persistence != "u" || !slices.Contains(h.p.tools.Options, pgNoUnlogged)
+}
+
+// hasRows says whether a dump has an entry for its rows: of a partitioned table,
+// the partitions have them.
+func (t *pgTable) hasRows(h *pgHolder) bool { return t.kind == "r" && t.keepsRows(h) }
+
+// pgHolder is the session that holds a snapshot.
+type pgHolder struct {
+	p      *Postgres
+	db     *pgDB
+	id     string    // of the snapshot, for those who share it
+	tables []pgTable // and sequences
+	size   int64     // of all tables and large objects, without indexes
+}
+
+// hold locks the tables, then takes the snapshot: in this order, so that nothing
+// can be done to a table after the snapshot that would hide its rows from it.
+func (h *pgHolder) hold(ctx context.Context) error {
+	if err := h.prepare(ctx); err != nil {
+		return err
+	}
+	for range pgSnapshotTries {
+		before, err := h.list(ctx)
+		if err != nil {
+			return err
+		}
+		if err := h.roomForLocks(ctx, before); err != nil {
+			return err
+		}
+		err = h.lock(ctx, before)
+		if err == nil {
+			h.tables, err = h.list(ctx) // the first query: it takes the snapshot
+			if err != nil {
+				return err
+			}
+			if pgSameTables(before, h.tables) {
+				return h.export(ctx)
+			}
+		} else if !slices.Contains([]string{"42P01", "3F000", "42809", "40P01"}, pgCode(err)) {
+			return err // else a table is gone, or is another kind of thing, or it was a deadlock
+		}
+		if _, err := h.db.Exec(ctx, "ROLLBACK"); err != nil {
+			return fmt.Errorf("starting the snapshot over: %w", err)
+		}
+	}
+	return fmt.Errorf("%w: tables are made, dropped or renamed all the time (%d tries)", ErrNotShared, pgSnapshotTries)
+}
+
+// prepare sees to it that nothing but its end ends the session.
+func (h *pgHolder) prepare(ctx context.Context) error {
+	if h.db.release < 906 { // which cannot say who waits for whom
+		return fmt.Errorf("%w: the server is older than PostgreSQL 9.6", ErrNotShared)
+	}
+	var pid uint32
+	if err := h.db.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()").Scan(&pid); err != nil {
+		return fmt.Errorf("asking for the process of the session: %w", err)
+	}
+	if pid != h.db.PgConn().PID() {
+		return fmt.Errorf("%w: a pooler stands between here and the server, and may give each statement another session; to dump in parts, connect to the server itself", ErrNotShared)
+	}
+	settings := [][2]string{
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"tcp_keepalives_idle", "60"},
+		{"tcp_keepalives_interval", "10"},
+		{"tcp_keepalives_count", "6"},
+		{"idle_in_transaction_session_timeout", "0"},
+	}
+	if h.db.release >= 1400 {
+		settings = append(settings, [2]string{"idle_session_timeout", "0"})
+	}
+	if h.db.release >= 1700 {
+		settings = append(settings, [2]string{"transaction_timeout", "0"})
+	}
+	for _, s := range settings {
+		if _, err := h.db.Exec(ctx, "SELECT pg_catalog.set_config($1, $2, false)", s[0], s[1]); err != nil {
+			return fmt.Errorf("setting %s for the session that holds the snapshot: %w", s[0], err)
+		}
+	}
+	return nil
+}
+
+// list lists what a dump reads, and which of it this session has locked.
+func (h *pgHolder) list(ctx context.Context) ([]pgTable, error) {
+	rows, err := h.db.Query(ctx, `SELECT d.oid, d.nspname::text, c.relname::text, d.relkind::text, d.relpersistence::text,
+			EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE d.oid = ANY (x.extconfig)),
+			d.oid IN (SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()
+				AND l.locktype = 'relation' AND l.mode = 'AccessShareLock' AND l.granted)
+		FROM (`+pgDumped+`) d JOIN pg_catalog.pg_class c ON c.oid = d.oid ORDER BY d.oid`)
+	if err != nil {
+		return nil, fmt.Errorf("listing the tables: %w", err)
+	}
+	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t pgTable, err error) {
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.kind, &t.persistence, &t.extension, &t.locked)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the tables: %w", err)
+	}
+	return tables, nil
+}
+
+// pgSameTables says whether the tables are the same as before, and all of them
+// are locked now: that, by their numbers, since names can change hands.
+func pgSameTables(before, now []pgTable) bool {
+	return slices.EqualFunc(before, now, func(a, b pgTable) bool {
+		return a.oid == b.oid && a.schema == b.schema && a.name == b.name && a.kind == b.kind && (b.locked || b.kind == "S")
+	})
+}
+
+// roomForLocks refuses to fill the server's lock table, which all sessions share.
+func (h *pgHolder) roomForLocks(ctx context.Context, tables []pgTable) error {
+	var room, wanted int
+	err := h.db.QueryRow(ctx, `SELECT pg_catalog.current_setting('max_locks_per_transaction')::int4
+		* (pg_catalog.current_setting('max_connections')::int4 + pg_catalog.current_setting('max_prepared_transactions')::int4)`).Scan(&room)
+	if err != nil {
+		return fmt.Errorf("asking how many locks the server has: %w", err)
+	}
+	for _, t := range tables {
+		if t.kind != "S" {
+			wanted += pgLockHolders
+		}
+	}
+	if wanted > room*7/10 {
+		return fmt.Errorf("%w: %d tables, each locked by %d sessions at once, would fill the server's table of %d locks; to dump in parts, multiply max_locks_per_transaction by %d and restart the server",
+			ErrNotShared, wanted/pgLockHolders, pgLockHolders, room, wanted*10/7/max(room, 1)+1)
+	}
+	return nil
+}
+
+// lock begins the transaction and locks the tables in it, before any query.
+func (h *pgHolder) lock(ctx context.Context, tables []pgTable) error {
+	tables = slices.DeleteFunc(slices.Clone(tables), func(t pgTable) bool { return t.kind == "S" })
+	statements := []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
+	if h.p.limits.Lock > 0 {
+		statements = append(statements, fmt.Sprintf("SET LOCAL statement_timeout = %d", max(1, h.p.limits.Lock.Milliseconds())))
+	}
+	for batch := range slices.Chunk(tables, pgLockBatch) {
+		names := make([]string, len(batch))
+		for i, t := range batch {
+			names[i] = "ONLY " + t.ident()
+		}
+		statements = append(statements, "LOCK TABLE "+strings.Join(names, ", ")+" IN ACCESS SHARE MODE")
+	}
+	for _, sql := range append(statements, "SET LOCAL statement_timeout = 0") {
+		// By the simple protocol: nothing is planned, so nothing takes a snapshot.
+		if _, err := h.db.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			return h.explainLock(ctx, err)
+		}
+	}
+	return nil
+}
+
+func (h *pgHolder) explainLock(ctx context.Context, err error) error {
+	err = fmt.Errorf("locking the tables for the snapshot: %w", err)
+	switch pgCode(err) {
+	case "57014": // by statement_timeout
+		return fmt.Errorf("%w: a table was locked for longer than %s: %s: %w", ErrYield, h.p.limits.Lock, h.p.lockHolders(ctx), err)
+	case "53200":
+		return &pgAdvice{err, "raise max_locks_per_transaction on the server and restart it"}
+	}
+	return h.p.advise(err)
+}
+
+func (h *pgHolder) export(ctx context.Context) error {
+	if err := h.db.QueryRow(ctx, "SELECT pg_catalog.pg_export_snapshot()").Scan(&h.id); err != nil {
+		if pgCode(err) != "" {
+			return fmt.Errorf("%w: the server does not export one: %w", ErrNotShared, err)
+		}
+		return fmt.Errorf("exporting the snapshot: %w", err)
+	}
+	return nil
+}
+
+// share tries from another session whether the snapshot is known there: behind
+// what spreads sessions over several servers it is not.
+func (h *pgHolder) share(ctx context.Context) error {
+	other, err := h.p.connect(ctx, h.p.conn.Database)
+	if err == nil {
+		defer other.close()
+		_, err = other.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '"+strings.ReplaceAll(h.id, "'", "''")+"'").ReadAll()
+	}
+	if err != nil && pgCode(err) != "" && ctx.Err() == nil {
+		return fmt.Errorf("%w: a second session does not get it: %w", ErrNotShared, err)
+	}
+	return err
+}
+
+// sizes asks how much data there is.
+func (h *pgHolder) sizes(ctx context.Context) error {
+	rows, err := h.db.Query(ctx, `SELECT d.oid, coalesce(pg_catalog.pg_table_size(d.oid), 0) FROM (`+pgDumped+`) d WHERE d.relkind = 'r'`)
+	if err != nil {
+		return fmt.Errorf("asking for the sizes of the tables: %w", err)
+	}
+	sizes := map[uint32]int64{}
+	var oid uint32
+	var size int64
+	if _, err := pgx.ForEachRow(rows, []any{&oid, &size}, func() error { sizes[oid] = size; return nil }); err != nil {
+		return fmt.Errorf("asking for the sizes of the tables: %w", err)
+	}
+	for i := range h.tables {
+		t := &h.tables[i]
+		t.size = sizes[t.oid]
+		h.size += t.size
+	}
+	var large int64
+	if err := h.db.QueryRow(ctx, "SELECT pg_catalog.pg_table_size('pg_catalog.pg_largeobject')").Scan(&large); err != nil {
+		return fmt.Errorf("asking for the size of the large objects: %w", err)
+	}
+	h.size += large
+	return nil
+}
+
+// release ends the transaction; nil says that it had lasted until now.
+func (h *pgHolder) release(ctx context.Context) error {
+	tag, err := h.db.Exec(ctx, "COMMIT")
+	if err == nil && tag.String() != "COMMIT" {
+		err = errors.New("its transaction had failed")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the session that holds the snapshot did not last until the end: %w", ErrIncomplete, err)
+	}
+	return nil
+}
