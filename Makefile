@@ -50,10 +50,11 @@ e2e: ## show the service in a real Debian under a real systemd (packaging/e2e)
 lint: ## check style and the import rules
 	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...
 
-storm: ## 200 seeded storms, 600 random plans, 50 machines killed, 300 removals that meet what undoes them, 6 GiB in files of 20 parts, 50 due times of two agents: of each, the tests do a part (20 min, 15 GB)
+storm: ## 200 seeded storms, 600 random plans, 100 storms while a snapshot is dumped, 50 machines killed, 300 removals that meet what undoes them, 6 GiB in files of 20 parts, 50 due times of two agents: of each, the tests do a part (20 min, 15 GB)
 	@packaging/need.sh $(TEST_PACKAGES) $(E2E_PACKAGES)
 	DBACKED_TEST_STORMS=200 $(GO) test -race -v -count 1 -timeout 15m -run '^TestStorm$$' ./pkg/pipeline
 	DBACKED_TEST_PLANS=600 $(GO) test -race -v -count 1 -timeout 15m -run '^TestRandomPlans' ./pkg/pipeline
+	DBACKED_TEST_SNAPSHOTS=100 $(GO) test -race -v -count 1 -timeout 15m -run '^TestSnapshotStorm$$' ./pkg/dumper
 	DBACKED_TEST_KILLS=50 $(GO) test -race -v -count 1 -timeout 30m -run '^TestKilledSideBySide$$' ./cmd/dbacked
 	DBACKED_TEST_MEETINGS=300 $(GO) test -race -v -count 1 -timeout 15m -run 'TestOnEach/meets' ./pkg/server/pruner
 	DBACKED_TEST_STREAM_MIB=6144 $(GO) test -v -count 1 -timeout 30m -run '^TestLongStream$$' ./cmd/dbacked

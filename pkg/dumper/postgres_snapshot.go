@@ -19,7 +19,7 @@ var (
 	ErrNotShared = errors.New("a snapshot cannot be shared by several dumps")
 
 	// ErrYield says that the dump stood in others' way, or they in its way: it
-	// has let go of its locks, and is to be tried later.
+	// lets go of its locks, and is to be tried later.
 	ErrYield = errors.New("the dump gave way to others")
 
 	// ErrConflict says that a standby broke the dump off, to go on with what its
@@ -177,6 +177,9 @@ func (s *Snapshot) explain(ctx context.Context, part Part, err error) error {
 		// Whoever has or wants the table waits for this snapshot in turn.
 		err = fmt.Errorf("%w: %w", ErrYield, err)
 		s.cancel(err)
+	case strings.Contains(exit.Stderr, "ERROR:  schema ") && strings.Contains(exit.Stderr, "does not exist"):
+		err = fmt.Errorf("%w: a schema was renamed while it was dumped: %w", ErrYield, err)
+		s.cancel(err)
 	case strings.Contains(exit.Stderr, "conflict with recovery"):
 		err = fmt.Errorf("%w: %w", ErrConflict, err)
 		s.cancel(err)
@@ -199,6 +202,9 @@ func (s *Snapshot) end() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.complete(); err != nil {
+		return err
+	}
+	if err := s.session.named(s.ctx); err != nil {
 		return err
 	}
 	return s.session.release(s.ctx)

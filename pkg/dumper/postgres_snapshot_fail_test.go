@@ -5,11 +5,9 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -114,20 +112,40 @@ func TestPostgresSnapshotFails(t *testing.T) {
 			parts[0].args = append(parts[0].args, "--exclude-table=b")
 			return parts
 		}, []string{`no part has the definition of the table "public"."b"`}},
-		"an unknown table": {func(parts []Part) []Part {
-			parts[0].args = []string{"--section=pre-data", "--section=data", "--schema-only", "--section=post-data"}
-			return parts
-		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := mustSnapshot(t, pgFor(t, server, "shop"), large)
 			s.parts = test.spoil(s.parts)
 			_, err := pgDumpParts(t, s)
-			if test.words != nil {
-				wantError(t, err, append(test.words, "the dump is not complete")...)
-			}
+			wantError(t, err, append(test.words, "the dump is not complete")...)
 		})
 	}
+	t.Run("a TRUNCATE waits, and so does a rewrite", func(t *testing.T) {
+		s := mustSnapshot(t, pgFor(t, server, "shop"), large)
+		db := pgOther(t, server, "SET lock_timeout = '50ms'")
+		for _, sql := range []string{"TRUNCATE public.b", "ALTER TABLE public.b ALTER i TYPE bigint"} {
+			if _, err := db.Exec(t.Context(), sql); pgCode(err) != "55P03" {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		_, err := pgDumpParts(t, s)
+		for _, c := range s.Contents() {
+			if (c.Table == "a" || c.Table == "b") && c.Rows != 20000 {
+				t.Errorf("%d rows of %s", c.Rows, c.Table)
+			}
+		}
+		if _, terr := db.Exec(t.Context(), "BEGIN; TRUNCATE public.b; ROLLBACK"); err != nil || terr != nil {
+			t.Errorf("%v; after it %v", err, terr)
+		}
+	})
+	t.Run("schemas change places", func(t *testing.T) {
+		pgExec(t, server, "shop", "CREATE SCHEMA x; CREATE TABLE x.t AS SELECT 'x' AS t; CREATE SCHEMA y; CREATE TABLE y.t AS SELECT 'y' AS t")
+		s := mustSnapshot(t, pgFor(t, server, "shop"), large)
+		pgExec(t, server, "shop", "ALTER SCHEMA x RENAME TO z; ALTER SCHEMA y RENAME TO x; ALTER SCHEMA z RENAME TO y")
+		_, err := pgDumpParts(t, s)
+		wantError(t, err, "was renamed while it was dumped")
+		pgExec(t, server, "shop", "DROP SCHEMA x, y CASCADE")
+	})
 	t.Run("a part is missing", func(t *testing.T) {
 		s := mustSnapshot(t, pgFor(t, server, "shop"), large)
 		wantError(t, s.Close(), "the part schema was not dumped")
@@ -212,54 +230,4 @@ func testOthersWait(t *testing.T, server *dbtest.Server) {
 		}
 		db.close()
 	})
-}
-
-func testNotShared(t *testing.T, server *dbtest.Server) {
-	refused := func(t *testing.T, p *Postgres, words ...string) {
-		t.Helper()
-		_, err := p.Snapshot(t.Context(), SnapshotOptions{Jobs: 2})
-		wantError(t, err, append(words, "cannot be shared")...)
-		if !errors.Is(err, ErrNotShared) {
-			t.Error(err)
-		}
-	}
-	for _, option := range []string{"--exclude-table=a", "-n", "--schema=public", "--inserts", "--encoding=LATIN1", "--serializable-deferrable"} {
-		p := pgFor(t, server, "shop")
-		p.tools.Options = []string{"--no-owner", option}
-		refused(t, p, option)
-	}
-	p := pgFor(t, server, "shop")
-	p.tools.Environ = []string{"PGOPTIONS=-c search_path=x"}
-	refused(t, p, "PGOPTIONS")
-	t.Run("a pooler", func(t *testing.T) {
-		port := dbtest.Pooler(t, server)
-		refused(t, pgFor(t, server, "shop", func(p *Postgres) { p.conn.Host, p.conn.Port = "127.0.0.1", port }), "a pooler stands between")
-	})
-	t.Run("a snapshot of another server", func(t *testing.T) {
-		p := pgFor(t, server, "shop")
-		db := pgOther(t, server)
-		h := &pgHolder{p: p, db: db, id: "00000099-00000001-1"}
-		if err := h.share(t.Context()); !errors.Is(err, ErrNotShared) {
-			t.Error(err)
-		}
-	})
-	t.Run("too many tables", func(t *testing.T) {
-		pgExec(t, server, "postgres", "CREATE DATABASE many")
-		pgExec(t, server, "many", "DO $$ BEGIN FOR i IN 1..120 LOOP EXECUTE format('CREATE TABLE t%s ()', i); END LOOP; END $$")
-		refused(t, pgFor(t, server, "many"), "120 tables", "multiply max_locks_per_transaction by")
-	})
-	h := &pgHolder{p: pgFor(t, server, "shop")}
-	wantError(t, h.explainLock(t.Context(), &pgconn.PgError{Code: "53200", Message: "out of shared memory"}), "raise max_locks_per_transaction")
-}
-
-func TestPgStatementKind(t *testing.T) {
-	for sql, want := range map[string]string{
-		"alter table only secret ADD x int": "ALTER TABLE", "/* c */ -- d\n TRUNCATE secret": "TRUNCATE", "select 'secret'": "SELECT",
-		"<insufficient privilege>": "a statement", "": "a statement", `"secret"`: "a statement", "sécret": "a statement",
-		"BEGIN; SET secret = 1; DROP TABLE secret": "DROP TABLE", "BEGIN": "BEGIN", "CREATE UNIQUE INDEX secret": "CREATE UNIQUE", "REFRESH MATERIALIZED VIEW secret": "REFRESH MATERIALIZED",
-	} {
-		if got := pgStatementKind(sql); got != want || strings.Contains(got, "secret") {
-			t.Errorf("%q is %q, want %q", sql, got, want)
-		}
-	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -15,29 +13,6 @@ const (
 	pgLockBatch     = 500 // tables that one statement locks
 	pgLockHolders   = 3   // sessions that hold every table's lock at once: this one, the definitions', the data's
 )
-
-// pgTable is a table or a sequence of a snapshot.
-type pgTable struct {
-	oid         uint32
-	schema      string
-	name        string
-	kind        string // relkind: r, p or S
-	persistence string // relpersistence: p or u
-	extension   bool   // it belongs to one, which marks it as configuration
-	locked      bool   // by this session, for reading
-	size        int64
-}
-
-func (t *pgTable) ident() string { return pgIdent(t.schema) + "." + pgIdent(t.name) }
-
-// keepsRows says whether a dump has its rows, or its value.
-func (t *pgTable) keepsRows(h *pgHolder) bool {
-	return t.persistence != "u" || !slices.Contains(h.p.tools.Options, pgNoUnlogged)
-}
-
-// hasRows says whether a dump has an entry for its rows: of a partitioned table,
-// the partitions have them.
-func (t *pgTable) hasRows(h *pgHolder) bool { return t.kind == "r" && t.keepsRows(h) }
 
 // pgHolder is the session that holds a snapshot.
 type pgHolder struct {
@@ -113,33 +88,6 @@ func (h *pgHolder) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// list lists what a dump reads, and which of it this session has locked.
-func (h *pgHolder) list(ctx context.Context) ([]pgTable, error) {
-	rows, err := h.db.Query(ctx, `SELECT d.oid, d.nspname::text, c.relname::text, d.relkind::text, d.relpersistence::text,
-			EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE d.oid = ANY (x.extconfig)),
-			d.oid IN (SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()
-				AND l.locktype = 'relation' AND l.mode = 'AccessShareLock' AND l.granted)
-		FROM (`+pgDumped+`) d JOIN pg_catalog.pg_class c ON c.oid = d.oid ORDER BY d.oid`)
-	if err != nil {
-		return nil, fmt.Errorf("listing the tables: %w", err)
-	}
-	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t pgTable, err error) {
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.kind, &t.persistence, &t.extension, &t.locked)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing the tables: %w", err)
-	}
-	return tables, nil
-}
-
-// pgSameTables says whether the tables are the same as before, and all of them
-// are locked now: that, by their numbers, since names can change hands.
-func pgSameTables(before, now []pgTable) bool {
-	return slices.EqualFunc(before, now, func(a, b pgTable) bool {
-		return a.oid == b.oid && a.schema == b.schema && a.name == b.name && a.kind == b.kind && (b.locked || b.kind == "S")
-	})
 }
 
 // roomForLocks refuses to fill the server's lock table, which all sessions share.
@@ -218,31 +166,6 @@ func (h *pgHolder) share(ctx context.Context) error {
 		return fmt.Errorf("%w: a second session does not get it: %w", ErrNotShared, err)
 	}
 	return err
-}
-
-// sizes asks how much data there is.
-func (h *pgHolder) sizes(ctx context.Context) error {
-	rows, err := h.db.Query(ctx, `SELECT d.oid, coalesce(pg_catalog.pg_table_size(d.oid), 0) FROM (`+pgDumped+`) d WHERE d.relkind = 'r'`)
-	if err != nil {
-		return fmt.Errorf("asking for the sizes of the tables: %w", err)
-	}
-	sizes := map[uint32]int64{}
-	var oid uint32
-	var size int64
-	if _, err := pgx.ForEachRow(rows, []any{&oid, &size}, func() error { sizes[oid] = size; return nil }); err != nil {
-		return fmt.Errorf("asking for the sizes of the tables: %w", err)
-	}
-	for i := range h.tables {
-		t := &h.tables[i]
-		t.size = sizes[t.oid]
-		h.size += t.size
-	}
-	var large int64
-	if err := h.db.QueryRow(ctx, "SELECT pg_catalog.pg_table_size('pg_catalog.pg_largeobject')").Scan(&large); err != nil {
-		return fmt.Errorf("asking for the size of the large objects: %w", err)
-	}
-	h.size += large
-	return nil
 }
 
 // release ends the transaction; nil says that it had lasted until now.
