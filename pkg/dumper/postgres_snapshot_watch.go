@@ -93,6 +93,9 @@ func (w *pgWatcher) look(ctx context.Context) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	if pgCode(err) == "40001" {
+		err = fmt.Errorf("%w: %w", ErrConflict, err)
+	}
 	return &pgAdvice{fmt.Errorf("the session that holds the snapshot ended, and with it the locks: %w", err), "see the server's log for why it ended, then run this again"}
 }
 
