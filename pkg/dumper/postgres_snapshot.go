@@ -167,8 +167,11 @@ func (s *Snapshot) Dump(ctx context.Context, part Part, w io.Writer) error {
 
 // explain says what the failure of a part means for the snapshot.
 func (s *Snapshot) explain(ctx context.Context, part Part, err error) error {
-	err = fmt.Errorf("dumping the part %s: %w", part.Name, err)
 	exit, ok := errors.AsType[*ExitError](err)
+	if ok && s.ctx.Err() != nil {
+		err = context.Cause(s.ctx) // another part's failure, of which this one's is a consequence or a twin
+	}
+	err = fmt.Errorf("dumping the part %s: %w", part.Name, err)
 	if !ok || ctx.Err() != nil {
 		return err
 	}
