@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +20,10 @@ type service struct {
 	plans []Plan
 
 	due   func() bool
-	away  error
 	fails error
+
+	mu   sync.Mutex // of what changes while it polls
+	away error
 
 	requests chan struct{}
 }
@@ -30,6 +33,8 @@ func newService(t *testing.T) *service {
 	s.poll = &Poll{
 		Every: 5 * time.Minute, Requests: s.requests, Planned: func(p Plan) { s.plans = append(s.plans, p) },
 		Ask: func(context.Context) (bool, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			s.asked = append(s.asked, time.Now())
 			return s.away == nil && s.due(), s.away
 		},
@@ -131,8 +136,14 @@ func TestPollBears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t)
 		s.away = errors.New("connection refused")
-		back := func() { s.away = nil }
+		back := func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.away = nil
+		}
 		s.runs(passes(24*time.Hour), func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			if last := s.plans[len(s.plans)-1]; last.Err != s.away || last.Reason != ReasonAsk {
 				t.Errorf("%+v", last)
 			}
