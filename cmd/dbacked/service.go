@@ -135,7 +135,7 @@ func sealFor(c *config.Config, project api.Project, log *zap.Logger) (keys strin
 	case err != nil:
 		return "", err
 	case pinned == "":
-		log.Info("the project's public key is remembered: from now on another one is refused", zap.String("event", "key-pinned"), zap.String("key", keyName(project.PublicKey)))
+		log.Info("the project's public key is remembered: from now on another one is refused", zap.String("key", keyName(project.PublicKey)))
 		return project.PublicKey, catalog.PinKey(c.StateDirectory, project.PublicKey)
 	case keyName(pinned) != keyName(project.PublicKey):
 		return "", &keyChangedError{instance: c.Instance, pinned: keyName(pinned), named: keyName(project.PublicKey)}
