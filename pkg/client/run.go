@@ -32,7 +32,7 @@ type Run struct {
 	report func() api.Progress
 }
 
-// ended is why a run's context ends when all went well.
+// errEnded is why a run's context ends when all went well.
 var errEnded = errors.New("the run is over")
 
 // endLimit is how long it may take to tell the service of an end.
