@@ -75,7 +75,7 @@ func (o order) Confirm(ctx context.Context) error { return o.run.Confirm(ctx) }
 func (a *app) fulfil(ctx context.Context, c *config.Config, conn *client.Client, run *client.Run, progress *pipeline.Progress, log *zap.Logger) (*catalog.Manifest, error) {
 	m, err := a.fulfilled(ctx, c, conn, run, progress, log)
 	why := err
-	if why != nil && ctx.Err() != nil {
+	if errors.Is(why, context.Canceled) { // and not a stage that was stuck, which says so itself
 		why = fmt.Errorf("the agent was stopped: %w", why)
 	}
 	if told := run.End(why); told != nil {
