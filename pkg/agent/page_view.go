@@ -116,7 +116,7 @@ func (v *view) headline() (title, line string) {
 	if v.Newest != nil && v.Newest.Unproved {
 		return "All is well", "The service lists the newest backup, and keeps nothing that proves its origin."
 	}
-	if v.ofService() {
+	if v.Service {
 		return "All is well", "The newest backup is proved, and the service says that none is due."
 	}
 	return "All is well", "The newest backup is proved, and no older than the schedule wants."

@@ -56,7 +56,7 @@ func samples() map[string]Status {
 	all["partial"] = samplePartial(idle)
 
 	s = idle
-	s.Storage, s.Schedule, s.Timezone, s.Reason = "https://api.example.org", "the service's", "", ReasonAsk
+	s.Storage, s.Service, s.Schedule, s.Timezone, s.Reason = "https://api.example.org", true, "the service's", "", ReasonAsk
 	s.Newest = &Backup{ID: "8d1f", Started: idle.Newest.Finished, Finished: idle.Newest.Finished, Engine: "postgresql", StoredBytes: idle.Newest.StoredBytes, Unproved: true}
 	s.Runs = []Run{{Started: s.Newest.Started, Finished: s.Newest.Finished, Backup: s.Newest.ID, StoredBytes: s.Newest.StoredBytes}}
 	all["listed"] = s
@@ -72,7 +72,7 @@ func samples() map[string]Status {
 	all["hostile"] = sampleHostile(idle)
 
 	s = idle
-	s.Storage, s.Schedule, s.Timezone, s.Reason = "https://backups.example.org", "@daily", "UTC", ReasonDue
+	s.Storage, s.Service, s.Schedule, s.Timezone, s.Reason = "https://backups.example.org", true, "@daily", "UTC", ReasonDue
 	all["service"] = s
 	s.State, s.Healthy, s.Reason, s.Next = StateRetrying, false, ReasonAsk, new(sampleNow.Add(4*time.Minute))
 	s.Problem = "ask for a backup of https://backups.example.org: dial tcp 192.0.2.7:443: connect: connection refused"

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dbacked/dbacked/pkg/scheduler"
@@ -25,7 +24,7 @@ const (
 
 // ask asks the service whether a backup is due, and from time to time what it holds.
 func (a *Agent) ask(ctx context.Context) (bool, error) {
-	asking, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("no answer within %s", askLimit))
+	asking, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("%s gave no answer within %s", a.options.Storage, askLimit))
 	defer cancel()
 	due, err := a.options.Service.Ask(asking)
 	if due || err != nil {
@@ -85,9 +84,3 @@ func (o *Options) overdueSince(now time.Time) time.Time {
 
 // asks says whether the next thing to do is a question to the service.
 func (s *Status) asks() bool { return s.Reason == ReasonAsk }
-
-// ofService says whether a service keeps the backups: nothing else has such an
-// address.
-func (s *Status) ofService() bool {
-	return strings.HasPrefix(s.Storage, "https://") || strings.HasPrefix(s.Storage, "http://")
-}

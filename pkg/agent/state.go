@@ -118,6 +118,7 @@ func (a *Agent) Status() Status {
 		State: s.name(), Storage: o.Storage,
 		Runs: s.lastRuns(), Attempts: s.attempts, Successes: s.successes, LockWaits: s.lockWaits, Partials: s.partials, Failures: maps.Clone(s.failures),
 	}
+	out.Service = o.Service != nil
 	out.Schedule, out.Timezone = s.timetable(o)
 	out.Places = s.statusPlaces(now)
 	out.Problem = s.problem(o, now)

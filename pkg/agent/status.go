@@ -41,6 +41,7 @@ type Status struct {
 	Problem string `json:"problem"` // why it is not healthy; empty when it is
 
 	Storage  string     `json:"storage"`  // URL, or several with commas between
+	Service  bool       `json:"service"`  // a service keeps the backups, and says when one is due
 	Schedule string     `json:"schedule"` // as configured, or where it comes from
 	Timezone string     `json:"timezone"`
 	Next     *time.Time `json:"next,omitempty"`   // when the next run is planned
