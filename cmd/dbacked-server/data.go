@@ -91,7 +91,7 @@ func (d dataFlags) files(ctx context.Context, r *records.Store, log *zap.Logger)
 		}
 		b, err := files.OpenBucket(files.BucketOptions{
 			Bucket: bucket, Prefix: strings.Trim(prefix, "/"), Endpoint: d.Endpoint, Region: d.Region,
-			AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+			AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
 		})
 		return b, nil, err
 	}
