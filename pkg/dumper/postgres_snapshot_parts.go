@@ -15,15 +15,6 @@ const (
 	pgMaxJobs = 64       // that a snapshot is cut for
 )
 
-// Part is a part of a database: one archive in pg_dump's custom format.
-type Part struct {
-	Name        string // "schema", "data", "data-1" …: it tells nothing of what is in it
-	Definitions bool   // no rows: what comes before all data, and after
-	Size        int64  // bytes on the server, without indexes
-
-	args []string
-}
-
 // pgParts cuts a database: the definitions, the rows of each large table, and all
 // other rows with the large objects and the sequences.
 func pgParts(h *pgHolder, o SnapshotOptions) []Part {
@@ -58,14 +49,6 @@ func pgLargeTables(h *pgHolder, o SnapshotOptions) []pgTable {
 	return large
 }
 
-// TableContent is what was dumped of a table.
-type TableContent struct {
-	Schema, Table string
-	Part          string // the name of the part it is in
-	Rows          int64
-	Bytes         int64 // in COPY's text format
-}
-
 // Contents lists the tables of the parts that have been dumped, with their rows
 // as they were counted on the way. Tables without rows are there too.
 func (s *Snapshot) Contents() []TableContent {
@@ -78,7 +61,7 @@ func (s *Snapshot) Contents() []TableContent {
 			continue
 		}
 		for name, c := range held.tables {
-			all = append(all, TableContent{name.schema, name.table, part.Name, c.rows, c.bytes})
+			all = append(all, TableContent{Schema: name.schema, Table: name.table, Part: part.Name, Rows: c.rows, Bytes: c.bytes})
 		}
 	}
 	slices.SortFunc(all, func(a, b TableContent) int {

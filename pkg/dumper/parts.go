@@ -1,0 +1,95 @@
+package dumper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Part is a part of a database that is dumped by itself: for PostgreSQL an archive
+// in pg_dump's custom format, for MySQL a dump in SQL.
+type Part struct {
+	Name        string // "schema", "data", "data-1" …: it tells nothing of what is in it
+	Definitions bool   // no rows: what comes before all data, and after
+	Size        int64  // bytes on the server, without indexes
+
+	args []string
+}
+
+// TableContent is what was dumped of a table.
+type TableContent struct {
+	Schema  string `json:"schema,omitempty"` // PostgreSQL only
+	Table   string `json:"table"`
+	Part    string `json:"part"` // the name of the part it is in
+	Rows    int64  `json:"rows"`
+	Bytes   int64  `json:"bytes"`             // of its rows in the dump
+	Counted bool   `json:"counted,omitempty"` // Rows is what the server counted, and not only what went by
+}
+
+// Contents says which table is in which part.
+type Contents struct {
+	Version int            `json:"version"` // 1
+	Parts   []string       `json:"parts"`   // the names of the parts with rows, in the order of their files
+	Tables  []TableContent `json:"tables"`
+}
+
+// maxContents bounds what ReadContents takes, in bytes: some 500 000 tables.
+const maxContents = 64 << 20
+
+// WriteContents writes them as JSON.
+func WriteContents(w io.Writer, c Contents) error {
+	c.Version = 1
+	return json.NewEncoder(w).Encode(c)
+}
+
+// ReadContents reads what WriteContents wrote, to the end of r. It refuses more
+// than 64 MiB, and a table in a part that is not there.
+func ReadContents(r io.Reader) (c Contents, err error) {
+	limited := &io.LimitedReader{R: r, N: maxContents + 1}
+	text, err := io.ReadAll(limited)
+	if err != nil {
+		return c, err
+	}
+	if len(text) > maxContents {
+		return c, fmt.Errorf("the backup's list of tables has more than %d MiB", maxContents>>20)
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, fmt.Errorf("the backup's list of tables cannot be read: %w", err)
+	}
+	if c.Version != 1 {
+		return c, fmt.Errorf("the backup's list of tables has version %d, and this dbacked knows 1: use a newer one", c.Version)
+	}
+	parts := map[string]bool{}
+	for _, p := range c.Parts {
+		if parts[p] {
+			return c, errors.New("the backup's list of tables names a part twice")
+		}
+		parts[p] = true
+	}
+	for _, t := range c.Tables {
+		if !parts[t.Part] {
+			return c, fmt.Errorf("the backup's list of tables has a table in a part %q, which it does not name", t.Part)
+		}
+	}
+	return c, nil
+}
+
+// Source is a part as a restore reads it: it gives use a reader which ends only
+// where the part does, whole and authentic, and returns use's error, or its own.
+// It may be called again, and reads anew.
+type Source func(ctx context.Context, use func(ctx context.Context, r io.Reader) error) error
+
+// PartSource is a part with rows.
+type PartSource struct {
+	Name string // as in Contents
+	Source
+}
+
+// Parts are a backup that was dumped in parts, as a restore reads it.
+type Parts struct {
+	Schema   Source
+	Data     []PartSource // the largest first
+	Contents Contents
+}
