@@ -177,12 +177,12 @@ func (b *Backup) prepare(ctx context.Context) (*catalog.Manifest, error) {
 
 // seal compresses and encrypts r into w. The last chunk is sealed only when r
 // ended well.
-func (b *Backup) seal(w io.Writer, r io.Reader) error {
+func (b *Backup) seal(w io.Writer, r io.Reader, compression compress.Spec) error {
 	enc, err := encryptor.NewWriter(w, b.Recipients, encryptor.WriterOptions{Format: b.Format})
 	if err != nil {
 		return err
 	}
-	err = b.compress(enc, r)
+	err = compressTo(enc, r, compression)
 	if err != nil {
 		enc.Abort(err)
 		return err
@@ -190,8 +190,8 @@ func (b *Backup) seal(w io.Writer, r io.Reader) error {
 	return enc.Close()
 }
 
-func (b *Backup) compress(w io.Writer, r io.Reader) error {
-	c, err := compress.NewWriter(w, b.Compression)
+func compressTo(w io.Writer, r io.Reader, spec compress.Spec) error {
+	c, err := compress.NewWriter(w, spec)
 	if err != nil {
 		return err
 	}

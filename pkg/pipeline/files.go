@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/compress"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/uploader"
 )
@@ -44,10 +45,12 @@ func (b *Backup) planned(ctx context.Context, m *catalog.Manifest, plan Plan, fi
 	if err != nil {
 		return at(StageUpload, err)
 	}
+	compression := b.Compression
+	compression.Alone = plan.jobs() == 1
 	begin := func(first int, streams []Stream) func(context.Context, context.CancelCauseFunc, int) error {
 		return func(ctx context.Context, fail context.CancelCauseFunc, i int) error {
 			in := chapter{files, first + i, catalog.Path(m.Instance, m.ID, "")}
-			return b.stream(ctx, fail, in, up.Stream(), streams[i])
+			return b.stream(ctx, fail, in, up.Stream(), compression, streams[i])
 		}
 	}
 	if err := inTurn(ctx, plan.jobs(), len(plan.Streams), begin(0, plan.Streams)); err != nil {
@@ -58,7 +61,7 @@ func (b *Backup) planned(ctx context.Context, m *catalog.Manifest, plan Plan, fi
 
 // stream makes the file of one dump, or its chain of files: three stages, joined
 // by two pipes. The first that fails calls fail.
-func (b *Backup) stream(ctx context.Context, fail context.CancelCauseFunc, files chapter, up *uploader.Stream, s Stream) error {
+func (b *Backup) stream(ctx context.Context, fail context.CancelCauseFunc, files chapter, up *uploader.Stream, compression compress.Spec, s Stream) error {
 	b.Progress.enter(StageDump)
 	dumped, dump := io.Pipe()
 	sealed, seal := io.Pipe()
@@ -73,7 +76,7 @@ func (b *Backup) stream(ctx context.Context, fail context.CancelCauseFunc, files
 			return err
 		},
 		func(context.Context) error {
-			err := guard(StageEncrypt, func() error { return b.seal(seal, dumped) })
+			err := guard(StageEncrypt, func() error { return b.seal(seal, dumped, compression) })
 			dumped.CloseWithError(err)
 			seal.CloseWithError(err)
 			return err
