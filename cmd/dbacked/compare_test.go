@@ -230,14 +230,29 @@ func TestCompareMariaDB(t *testing.T) {
 	limit(t, "peak RSS, MiB", float64(b.peak)/(1<<20), 64, true)
 }
 
-// TestCompareGrowth shows that memory does not grow with the database.
+// TestCompareGrowth shows that time grows with the database, and memory does not.
 func TestCompareGrowth(t *testing.T) {
-	s := dbtest.Postgres(t, "shared_buffers=512MB", "max_wal_size=8GB", "autovacuum=off")
-	b := newBench(t, s, 4.2)
-	fmt.Printf("  backup of 4 GB: %.1f s, %d MB stored\n", b.backup().Seconds(), b.stored()/1e6)
-	s.SQL(t, "postgres", "CREATE DATABASE again")
-	fmt.Printf("  restore: %.1f s\n", b.dbacked("restore", "bulk", "--last-backup", "-y", "--db-name", "again").Seconds())
-	limit(t, "peak RSS at 4 GB, MiB", float64(b.peak)/(1<<20), 64, true)
+	var first time.Duration
+	for _, gb := range []float64{1, 2, 4, 8} {
+		t.Run(fmt.Sprintf("%v GB", gb), func(t *testing.T) {
+			s := dbtest.Postgres(t, "shared_buffers=512MB", "max_wal_size=8GB", "autovacuum=off")
+			b := newBench(t, s, gb)
+			two := b.with("DBACKED_JOBS=2")
+			c := newContest(t, 3)
+			c.add("dbacked backup, 2 jobs", two.backup)
+			c.add("dbacked backup, 1 job", b.with("DBACKED_JOBS=1").backup)
+			m := c.run(fmt.Sprintf("PostgreSQL, backup of %v GB", gb))
+			two.backup()
+			fmt.Printf("  %d MB stored\n", two.stored()/1e6)
+			took := m["dbacked backup, 2 jobs"]
+			if first == 0 {
+				first = took
+			}
+			limit(t, "time ÷ what is linear", ratio(took, first)/gb, 1.1, true)
+			fmt.Printf("  restore, 2 jobs: %.1f s\n", two.dbacked("restore", "bulk", "--last-backup", "-y", "--db-name", "again", "--create").Seconds())
+			limit(t, "peak RSS, 2 jobs, MiB", float64(two.peak)/(1<<20), 96, true)
+		})
+	}
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
