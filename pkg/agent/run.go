@@ -85,6 +85,9 @@ func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 	stopped := err != nil && ctx.Err() != nil && !r.Partial
 	a.mu.Lock()
 	a.state.turned = time.Now()
+	if running := a.state.running; running != nil {
+		a.state.blocked += uint64(running.progress.Held().Blocked)
+	}
 	if stopped {
 		a.state.running = nil // told to stop: that is no failure of the backup
 	} else {
