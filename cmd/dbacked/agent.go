@@ -32,6 +32,8 @@ type agentCommand struct {
 	config.SealFlags
 	config.TrustFlags
 	config.TimeoutFlags
+	config.JobsFlags
+	config.SnapshotFlags
 	config.ScheduleFlags
 	config.KeepFlags
 }
@@ -53,7 +55,8 @@ Examples:
 func (k *agentCommand) flags() config.Flags {
 	return config.Flags{
 		CommonFlags: k.CommonFlags, DatabaseFlags: k.DatabaseFlags, StorageFlags: k.StorageFlags, SealFlags: k.SealFlags,
-		TrustFlags: k.TrustFlags, TimeoutFlags: k.TimeoutFlags, ScheduleFlags: k.ScheduleFlags, KeepFlags: k.KeepFlags,
+		TrustFlags: k.TrustFlags, TimeoutFlags: k.TimeoutFlags, JobsFlags: k.JobsFlags, SnapshotFlags: k.SnapshotFlags,
+		ScheduleFlags: k.ScheduleFlags, KeepFlags: k.KeepFlags,
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 	exitNotFound    = 66  // no such backup
 	exitRefused     = 73  // refused in order not to lose data
 	exitPartial     = 74  // a backup was made, but not in every place
-	exitAgain       = 75  // another run holds the lock, or the agent was told to end after its run
+	exitAgain       = 75  // another run holds the lock, the dump gave way to others, or the agent was told to end after its run
 	exitOrigin      = 77  // a backup's origin is not proved
 	exitConfig      = 78  // the configuration is wrong or incomplete
 	exitInterrupted = 130 // by a signal
@@ -63,6 +63,7 @@ func exitStatus(err error) int {
 		{is(catalog.ErrNeedsForce), exitRefused},
 		{is(locker.ErrHeld), exitAgain},
 		{is(agent.ErrDrained), exitAgain},
+		{is(dumper.ErrYield), exitAgain},
 		{is(catalog.ErrUnproved), exitOrigin},
 		{is(catalog.ErrNoBackup), exitNotFound},
 		{is(pipeline.ErrDiffers), exitDamaged},
