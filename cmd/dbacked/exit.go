@@ -46,6 +46,11 @@ type partialError struct{ error }
 
 func (e *partialError) Unwrap() error { return e.error }
 
+// yieldedError says that a backup which an agent made gave way to others.
+type yieldedError struct{ error }
+
+func (e *yieldedError) Unwrap() error { return dumper.ErrYield }
+
 // exitStatus is the one table from errors to exit statuses.
 func exitStatus(err error) int {
 	for _, row := range []struct {

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/dbacked/dbacked/pkg/agent"
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/encryptor"
@@ -144,6 +146,34 @@ func TestParallelYields(t *testing.T) {
 	if len(b.list()) != 0 {
 		t.Errorf("%q", b.stored())
 	}
+}
+
+// TestParallelAgent: an agent shows how old the snapshot is and who waits behind
+// it, and tries again soon after it gave way; who asked for the backup is told.
+func TestParallelAgent(t *testing.T) {
+	t.Parallel()
+	b := newParallelBed(t)
+	b.configure("DBACKED_BLOCK_LIMIT", "2s")
+	b.backup() // none is due
+	b.fifo("dumping")
+	b.wrap("pg_dump", `case "$*" in *--table=*) echo > "$BED/dumping"; exec sleep 60;; esac; exec "$REAL" "$@"`)
+	_, running := b.agentOf(newManager(t))
+	asked := b.without("DBACKED_CONFIG_DIRECTORY").without("DBACKED_PRIVATE_KEY_FILE").start(nil, "backup", "shop", "--run-directory", b.dir)
+	asked.reached(b.path("dumping"))
+	altered := make(chan error, 1)
+	go func() {
+		_, err := b.server.TrySQL(b.db, "ALTER TABLE few ADD COLUMN j int")
+		altered <- err
+	}()
+	awaits(t, running, "who waits", func(s agent.Status) bool {
+		return s.BlockedSessions == 1 && s.Running != nil && s.Running.BlockedSessions == 1 && s.Running.SnapshotSeconds > 0
+	})
+	asked.wait().ends(exitAgain, "the dump gave way to others", "DBACKED_BLOCK_LIMIT")
+	s := awaits(t, running, "the end", func(s agent.Status) bool { return s.Failures["dump"] == 1 && s.Next != nil })
+	if again := time.Until(*s.Next); !s.Runs[0].Yielded || s.BlockedSessions != 1 || again > 2*time.Minute {
+		t.Errorf("tried again in %s: %+v", again, s)
+	}
+	b.must(<-altered)
 }
 
 // TestParallelToService: a service takes several streams at once.

@@ -489,16 +489,16 @@ func TestGaveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := pipeline.Held{Age: 90 * time.Second, Blocked: 2}
 		w := &world{stored: []Backup{{ID: "1", Started: time.Now().Add(-time.Hour)}}}
-		tries, goOn := 0, make(chan struct{})
+		tries, goOn, errYielded := 0, make(chan struct{}), errors.New("the dump gave way to others")
 		w.backup = func(_ context.Context, p *pipeline.Progress) error {
 			defer p.Hold(func() pipeline.Held { return held })()
 			<-goOn
 			if tries++; tries < 3 {
-				return &pipeline.StageError{Stage: pipeline.StageDump, Err: errors.New("the dump gave way to others")}
+				return &pipeline.StageError{Stage: pipeline.StageDump, Err: errYielded}
 			}
 			return nil
 		}
-		live(t, w)
+		live(t, w, func(o *Options) { o.Yielded = func(err error) bool { return errors.Is(err, errYielded) } })
 		defer w.end()
 		if _, err := w.agent.Request(); err != nil {
 			t.Fatal(err)
@@ -514,7 +514,7 @@ func TestGaveWay(t *testing.T) {
 			synctest.Wait()
 		}
 		s := w.agent.Status()
-		if took := time.Since(asked); took > 5*time.Minute || s.Failures[pipeline.StageDump] != 2 || s.BlockedSessions != 6 || !s.Healthy {
+		if took := time.Since(asked); took > 5*time.Minute || s.Failures[pipeline.StageDump] != 2 || s.BlockedSessions != 6 || !s.Healthy || s.Runs[0].Yielded || !s.Runs[1].Yielded {
 			t.Errorf("after %s: %d failures, %d blocked, %q", took, s.Failures[pipeline.StageDump], s.BlockedSessions, s.Problem)
 		}
 	})

@@ -31,6 +31,7 @@ func (a *Agent) run(ctx context.Context, reason string) error {
 	}
 	if result.Places, result.Partial = runPlaces(backup, err); err != nil {
 		result.Stage, result.Error = stageOf(err), err.Error()
+		result.Yielded = a.options.Yielded != nil && a.options.Yielded(err)
 	}
 	if result.Partial {
 		result.Stage = ""

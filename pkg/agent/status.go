@@ -108,6 +108,7 @@ type Run struct {
 	Finished    time.Time  `json:"finished"`
 	Backup      string     `json:"backup,omitempty"`  // id of the proved backup; empty when it failed
 	Partial     bool       `json:"partial,omitempty"` // it was proved, but not in every place: error says why
+	Yielded     bool       `json:"yielded,omitempty"` // it failed since it gave way to others on the server
 	PlainBytes  int64      `json:"plainBytes"`
 	StoredBytes int64      `json:"storedBytes"`
 	Stage       string     `json:"stage,omitempty"`  // in which it failed
