@@ -15,6 +15,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/agent"
 	"github.com/dbacked/dbacked/pkg/config"
+	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/locker"
 	"github.com/dbacked/dbacked/pkg/scheduler"
 	"github.com/dbacked/dbacked/pkg/systemd"
@@ -32,6 +33,8 @@ type agentCommand struct {
 	config.SealFlags
 	config.TrustFlags
 	config.TimeoutFlags
+	config.JobsFlags
+	config.SnapshotFlags
 	config.ScheduleFlags
 	config.KeepFlags
 }
@@ -53,7 +56,8 @@ Examples:
 func (k *agentCommand) flags() config.Flags {
 	return config.Flags{
 		CommonFlags: k.CommonFlags, DatabaseFlags: k.DatabaseFlags, StorageFlags: k.StorageFlags, SealFlags: k.SealFlags,
-		TrustFlags: k.TrustFlags, TimeoutFlags: k.TimeoutFlags, ScheduleFlags: k.ScheduleFlags, KeepFlags: k.KeepFlags,
+		TrustFlags: k.TrustFlags, TimeoutFlags: k.TimeoutFlags, JobsFlags: k.JobsFlags, SnapshotFlags: k.SnapshotFlags,
+		ScheduleFlags: k.ScheduleFlags, KeepFlags: k.KeepFlags,
 	}
 }
 
@@ -171,7 +175,7 @@ func (a *app) newAgent(c *config.Config, log *zap.Logger, notifier *systemd.Noti
 	}
 	o := agent.Options{
 		Instance: c.Instance, Version: version, Storage: c.Places.String(),
-		Store: agentStore{config: c}, Held: is(locker.ErrHeld),
+		Store: agentStore{config: c}, Held: is(locker.ErrHeld), Yielded: is(dumper.ErrYield),
 		StageLimit: stageLimit(c.Timeouts),
 		Notifier:   notifier, RunsFile: filepath.Join(c.StateDirectory, "runs.json"), Log: log,
 	}

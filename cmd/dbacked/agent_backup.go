@@ -229,7 +229,7 @@ func stageLimit(t config.Timeouts) func(stage string) time.Duration {
 		case pipeline.StageDump:
 			return t.Connect + t.Lock + t.Stall + time.Minute
 		case pipeline.StagePrepare:
-			return 4*t.Connect + time.Minute
+			return 4*t.Connect + 2*t.Lock + time.Minute // the tables are looked at, and locked
 		}
 		return t.Stall + time.Minute
 	}

@@ -32,6 +32,8 @@ type backupCommand struct {
 	config.StorageFlags
 	config.SealFlags
 	config.TimeoutFlags
+	config.JobsFlags
+	config.SnapshotFlags
 	runFlags
 }
 
@@ -53,7 +55,7 @@ Examples:
 func (b *backupCommand) flags() config.Flags {
 	return config.Flags{
 		CommonFlags: b.CommonFlags, DatabaseFlags: b.DatabaseFlags, StorageFlags: b.StorageFlags,
-		SealFlags: b.SealFlags, TimeoutFlags: b.TimeoutFlags,
+		SealFlags: b.SealFlags, TimeoutFlags: b.TimeoutFlags, JobsFlags: b.JobsFlags, SnapshotFlags: b.SnapshotFlags,
 	}
 }
 
@@ -171,7 +173,7 @@ func (b *backupCommand) printID(ctx context.Context, a *app, id string, places [
 }
 
 // newRun wires the stages of a backup, but for what has to do with where it goes.
-func (a *app) newRun(c *config.Config, log *zap.Logger) (*pipeline.Backup, error) {
+func (a *app) newRun(c *config.Config, log *zap.Logger) (*dumpRun, error) {
 	db := openDatabase(c, log)
 	sealing, err := a.newSealing(c, db)
 	if err != nil {
@@ -194,11 +196,11 @@ func (a *app) newRun(c *config.Config, log *zap.Logger) (*pipeline.Backup, error
 	if sealing.format == encryptor.Legacy {
 		run.Streams = run.Streams[1:] // the former agent knows one file, the dump
 	}
-	return run, nil
+	return &dumpRun{run, inParts(c, db, run, log)}, nil
 }
 
 // newBackup wires a backup into storages of one's own. The function lets go of them.
-func (a *app) newBackup(c *config.Config, log *zap.Logger) (*pipeline.Backup, func(), error) {
+func (a *app) newBackup(c *config.Config, log *zap.Logger) (*dumpRun, func(), error) {
 	run, err := a.newRun(c, log)
 	if err != nil {
 		return nil, nil, err

@@ -32,6 +32,9 @@ func (b *backupCommand) askAgent(ctx context.Context, a *app, running *runningAg
 	if err != nil {
 		return err
 	}
+	if run.Yielded {
+		return &yieldedError{fmt.Errorf("the agent's backup failed: %s", printable(run.Error))}
+	}
 	if run.Error != "" && !run.Partial {
 		return fmt.Errorf("the agent's backup failed: %s", printable(run.Error))
 	}

@@ -23,7 +23,7 @@ const (
 	exitNotFound    = 66  // no such backup
 	exitRefused     = 73  // refused in order not to lose data
 	exitPartial     = 74  // a backup was made, but not in every place
-	exitAgain       = 75  // another run holds the lock, or the agent was told to end after its run
+	exitAgain       = 75  // another run holds the lock, the dump gave way to others, or the agent was told to end after its run
 	exitOrigin      = 77  // a backup's origin is not proved
 	exitConfig      = 78  // the configuration is wrong or incomplete
 	exitInterrupted = 130 // by a signal
@@ -46,6 +46,11 @@ type partialError struct{ error }
 
 func (e *partialError) Unwrap() error { return e.error }
 
+// yieldedError says that a backup which an agent made gave way to others.
+type yieldedError struct{ error }
+
+func (e *yieldedError) Unwrap() error { return dumper.ErrYield }
+
 // exitStatus is the one table from errors to exit statuses.
 func exitStatus(err error) int {
 	for _, row := range []struct {
@@ -63,6 +68,7 @@ func exitStatus(err error) int {
 		{is(catalog.ErrNeedsForce), exitRefused},
 		{is(locker.ErrHeld), exitAgain},
 		{is(agent.ErrDrained), exitAgain},
+		{is(dumper.ErrYield), exitAgain},
 		{is(catalog.ErrUnproved), exitOrigin},
 		{is(catalog.ErrNoBackup), exitNotFound},
 		{is(pipeline.ErrDiffers), exitDamaged},

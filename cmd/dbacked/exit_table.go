@@ -16,7 +16,7 @@ func exitMeanings() []exitMeaning {
 		{exitNotFound, "no such backup"},
 		{exitRefused, "refused, in order not to lose data"},
 		{exitPartial, "a backup was made and proved, but not in every place"},
-		{exitAgain, "another run of this instance holds the lock; or an agent that was told to end after its run"},
+		{exitAgain, "another run of this instance holds the lock; a dump that gave way to others; or an agent that was told to end after its run"},
 		{exitOrigin, "a backup's origin is not proved"},
 		{exitConfig, "the configuration is wrong or incomplete"},
 		{exitInterrupted, "interrupted"},

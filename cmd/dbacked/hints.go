@@ -7,6 +7,7 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/api"
 	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/locker"
 	"github.com/dbacked/dbacked/pkg/storage"
@@ -33,6 +34,8 @@ func hint(err error) string {
 		return "where this host may only write, restore, verify and prune elsewhere, each under its own credential; s3.md in the documentation says which right each command needs"
 	case errors.Is(err, locker.ErrHeld):
 		return "wait until it ends; a lock whose holder died is free at once, a lease in a bucket after about two minutes"
+	case errors.Is(err, dumper.ErrYield):
+		return "try again when the others are done, which an agent does by itself; DBACKED_BLOCK_LIMIT is how long they may wait for the dump, DBACKED_LOCK_TIMEOUT how long it waits for them"
 	case errors.Is(err, encryptor.ErrWrongKey):
 		return "dbacked list --json shows the fingerprints of the keys that open a backup"
 	case errors.Is(err, encryptor.ErrTruncated), errors.Is(err, encryptor.ErrDamaged):

@@ -113,7 +113,7 @@ func (o *oldService) list(a *app, asJSON bool) error {
 }
 
 // oneFile makes of a backup what an old service keeps: the dump alone.
-func oneFile(b *pipeline.Backup, conn *client.Client, run *client.Run, log *zap.Logger) {
+func oneFile(b *dumpRun, conn *client.Client, run *client.Run, log *zap.Logger) {
 	var dump []pipeline.Stream
 	for _, s := range b.Streams {
 		if s.Kind == catalog.KindDump {
@@ -121,6 +121,7 @@ func oneFile(b *pipeline.Backup, conn *client.Client, run *client.Run, log *zap.
 		}
 	}
 	b.Streams, b.Store = dump, conn.OneFile(run)
+	b.Plan, b.parallel = nil, nil
 	log.Info("the service keeps one file a backup and no manifest: roles are not in it, and nothing there proves who made it")
 }
 

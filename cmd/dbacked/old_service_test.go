@@ -110,6 +110,7 @@ func TestOldServiceRoundTrip(t *testing.T) {
 		before := b.server.PlainDump(t, b.db)
 		o := newOldBed(b)
 		o.behave(onceLost())
+		b.configure("DBACKED_LARGE_TABLE", "1kB") // all the same it is one file
 		b.run("check", "shop").ok().says("knows the key", "one file a backup and no manifest", "needs the private key")
 
 		id := b.backup()

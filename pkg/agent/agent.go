@@ -87,6 +87,9 @@ type Options struct {
 	After func(ctx context.Context, made Backup) error
 	// Held says that an error means that another run holds the lock.
 	Held func(error) bool
+	// Yielded says that an error means that the run gave way to others on the
+	// server. May be nil.
+	Yielded func(error) bool
 	// StageLimit is how long a stage may show no progress.
 	StageLimit func(stage string) time.Duration
 

@@ -52,6 +52,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	e.counter("dbacked_backups_total", "Proved backups since the agent started.", s.Successes)
 	e.counter("dbacked_partial_total", "Backups since the agent started that were proved, but not in every place.", s.Partials)
 	e.counter("dbacked_lock_waits_total", "Runs given up since another one held the lock.", s.LockWaits)
+	e.counter("dbacked_blocked_sessions_total", "Times since the agent started that another session waited behind the locks of a dump.", s.BlockedSessions)
 	e.failures(s)
 	e.running(s)
 	if s.Next != nil {
@@ -122,6 +123,7 @@ func (e emitter) running(s Status) {
 		e.gauge("dbacked_running", "Whether a run is in this stage now.", flag(r.Stage == stage), "stage", stage)
 	}
 	e.gauge("dbacked_running_plain_bytes", "What the dump programs of the run at hand have written.", float64(r.PlainBytes))
+	e.gauge("dbacked_snapshot_age_seconds", "Age of the snapshot that the dumps of the run at hand share; 0 without one.", float64(r.SnapshotSeconds))
 	e.gauge("dbacked_running_stored_bytes", "What the run at hand has stored.", float64(r.StoredBytes))
 }
 

@@ -46,11 +46,13 @@ func TestMetrics(t *testing.T) {
 			`dbacked_next_run_timestamp_seconds{name="shop"} 1.7955684e+09`, `dbacked_last_duration_seconds{name="shop"} 128`,
 			`dbacked_last_plain_bytes{name="shop"} 5.1e+09`, `dbacked_last_stored_bytes{name="shop"} 1.34e+09`,
 			`dbacked_running{name="shop",stage="dump"} 0`, `dbacked_running_plain_bytes{name="shop"} 0`,
+			`dbacked_snapshot_age_seconds{name="shop"} 0`, `dbacked_blocked_sessions_total{name="shop"} 0`,
 			`dbacked_info{engine="postgresql",name="shop",server_version="15.18 (Debian 15.18-0+deb12u1)",version="1.4.0"} 1`,
 			`dbacked_process_resident_memory_bytes{name="shop"} `,
 		},
 		"running": {
 			`dbacked_running{name="shop",stage="dump"} 1`, `dbacked_running{name="shop",stage="commit"} 0`,
+			`dbacked_snapshot_age_seconds{name="shop"} 93`, `dbacked_blocked_sessions_total{name="shop"} 5`,
 			`dbacked_running_plain_bytes{name="shop"} 3.4e+09`, `dbacked_running_stored_bytes{name="shop"} 9.61e+08`,
 			`dbacked_last_attempt_timestamp_seconds{name="shop"} 1.795534706e+09`,
 		},

@@ -31,6 +31,7 @@ func (a *Agent) run(ctx context.Context, reason string) error {
 	}
 	if result.Places, result.Partial = runPlaces(backup, err); err != nil {
 		result.Stage, result.Error = stageOf(err), err.Error()
+		result.Yielded = a.options.Yielded != nil && a.options.Yielded(err)
 	}
 	if result.Partial {
 		result.Stage = ""
@@ -85,6 +86,9 @@ func (a *Agent) ended(ctx context.Context, r Run, backup Backup, err error) {
 	stopped := err != nil && ctx.Err() != nil && !r.Partial
 	a.mu.Lock()
 	a.state.turned = time.Now()
+	if running := a.state.running; running != nil {
+		a.state.blocked += uint64(running.progress.Held().Blocked)
+	}
 	if stopped {
 		a.state.running = nil // told to stop: that is no failure of the backup
 	} else {

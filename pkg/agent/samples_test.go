@@ -23,7 +23,8 @@ func samples() map[string]Status {
 	all := map[string]Status{"idle": idle}
 
 	s := idle
-	s.Running = &Running{Number: 3, Reason: ReasonDue, Started: sampleNow.Add(-94 * time.Second), Stage: "dump", PlainBytes: 3_400_000_000, StoredBytes: 961_000_000, BytesPerSecond: 41_200_000}
+	s.Running = &Running{Number: 3, Reason: ReasonDue, Started: sampleNow.Add(-94 * time.Second), Stage: "dump", PlainBytes: 3_400_000_000, StoredBytes: 961_000_000, BytesPerSecond: 41_200_000, SnapshotSeconds: 93, BlockedSessions: 2}
+	s.BlockedSessions = 5
 	s.State, s.Next = StateRunning, nil
 	all["running"] = s
 

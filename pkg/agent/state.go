@@ -40,6 +40,7 @@ type state struct {
 	draining, stopping bool
 
 	attempts, successes, partials, lockWaits uint64
+	blocked                                  uint64 // sessions, by the runs that are over
 	failures                                 map[string]uint64
 }
 
@@ -117,6 +118,7 @@ func (a *Agent) Status() Status {
 		Version: StatusVersion, Instance: o.Instance, AgentVersion: o.Version, PID: s.pid, Since: s.since.UTC(),
 		State: s.name(), Storage: o.Storage,
 		Runs: s.lastRuns(), Attempts: s.attempts, Successes: s.successes, LockWaits: s.lockWaits, Partials: s.partials, Failures: maps.Clone(s.failures),
+		BlockedSessions: s.blocked,
 	}
 	out.Service = o.Service != nil
 	out.Schedule, out.Timezone = s.timetable(o)
@@ -137,6 +139,9 @@ func (a *Agent) Status() Status {
 			Number: r.number, Reason: r.reason, Started: r.started.UTC(), Stage: p.Stage,
 			PlainBytes: p.Plain, StoredBytes: p.Stored, BytesPerSecond: r.pace.rate(),
 		}
+		held := r.progress.Held()
+		out.Running.SnapshotSeconds, out.Running.BlockedSessions = int64(held.Age.Seconds()), held.Blocked
+		out.BlockedSessions += uint64(held.Blocked)
 	}
 	return out
 }

@@ -57,6 +57,8 @@ type Status struct {
 	Partials  uint64            `json:"partials"`  // of them, proved, but not in every place
 	Failures  map[string]uint64 `json:"failures"`  // of them, failed, by stage
 	LockWaits uint64            `json:"lockWaits"` // of them, given up since another run held the lock
+
+	BlockedSessions uint64 `json:"blockedSessions"` // times that another session waited behind a dump's locks, since the agent started
 }
 
 // Backup is a proved backup, as its manifest describes it.
@@ -93,6 +95,9 @@ type Running struct {
 	PlainBytes     int64     `json:"plainBytes"`
 	StoredBytes    int64     `json:"storedBytes"`
 	BytesPerSecond int64     `json:"bytesPerSecond"` // of plain bytes, over the last seconds
+
+	SnapshotSeconds int64 `json:"snapshotSeconds,omitempty"` // age of the snapshot that several dumps share, in seconds
+	BlockedSessions int   `json:"blockedSessions,omitempty"` // times that another session waited behind its locks
 }
 
 // Run is a run that has ended.
@@ -103,6 +108,7 @@ type Run struct {
 	Finished    time.Time  `json:"finished"`
 	Backup      string     `json:"backup,omitempty"`  // id of the proved backup; empty when it failed
 	Partial     bool       `json:"partial,omitempty"` // it was proved, but not in every place: error says why
+	Yielded     bool       `json:"yielded,omitempty"` // it failed since it gave way to others on the server
 	PlainBytes  int64      `json:"plainBytes"`
 	StoredBytes int64      `json:"storedBytes"`
 	Stage       string     `json:"stage,omitempty"`  // in which it failed

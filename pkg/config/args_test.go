@@ -20,6 +20,8 @@ type cli struct {
 		OpenFlags
 		TrustFlags
 		TimeoutFlags
+		JobsFlags
+		SnapshotFlags
 		ScheduleFlags
 		KeepFlags
 	} `cmd:""`
@@ -103,7 +105,7 @@ func TestEveryFlagThroughKong(t *testing.T) {
 			continue
 		}
 		b := c.Backup
-		flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags, b.KeepFlags}
+		flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.JobsFlags, b.SnapshotFlags, b.ScheduleFlags, b.KeepFlags}
 		for _, other := range Settings() {
 			want := ""
 			if other.Variable == s.Variable {
@@ -127,7 +129,7 @@ func TestKongKnowsNoSecondWayIn(t *testing.T) {
 	}
 	c, help, err := parse(t, "--help")
 	b := c.Backup
-	flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.ScheduleFlags, b.KeepFlags}
+	flags := Flags{c.CommonFlags, b.DatabaseFlags, b.StorageFlags, b.SealFlags, b.OpenFlags, b.TrustFlags, b.TimeoutFlags, b.JobsFlags, b.SnapshotFlags, b.ScheduleFlags, b.KeepFlags}
 	for _, s := range Settings() {
 		if got := s.texts(flags); len(got) != 0 {
 			t.Errorf("%s is %q without a flag", s, got)

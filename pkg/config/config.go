@@ -64,6 +64,7 @@ type Config struct {
 	Compression     string  // zstd, zstd:1 to zstd:19, gzip or none
 	Format          string  // FormatV1 or FormatLegacy
 	Timeouts        Timeouts
+	Parallel        Parallel
 	Trust           []string // verifier keys, "NAME+HASH+KEY"
 	Agent           Agent    // only with NeedSchedule
 	Retention       Retention
@@ -169,6 +170,14 @@ func (s Storage) String() string {
 // Timeouts give every wait an end; all are above zero.
 type Timeouts struct {
 	Connect, Lock, Stall, Stop time.Duration
+}
+
+// Parallel is how much goes on at once.
+type Parallel struct {
+	Jobs       int           // at least 1
+	BlockLimit time.Duration // for others to wait behind a dump's locks; 0: for ever
+	LargeTable int64         // bytes from which a table is dumped by itself; 0 when it was not given
+	CountRows  bool          // of each table, besides those that are dumped
 }
 
 // Agent is when backups are made, and how that is watched.

@@ -98,6 +98,7 @@ func (l *loader) load(name string, flags Flags, environ []string) (*Config, erro
 func (l *loader) resolve() {
 	l.resolveState()
 	l.resolveTimeouts()
+	l.resolveParallel()
 	l.resolveSealing()
 	l.resolveTrust()
 	if l.needs(needStorage) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ func TestLoadEverything(t *testing.T) {
 		Places:      Places{{Scheme: "file", Path: "/srv/my backups"}},
 		Compression: "zstd:19", Format: FormatLegacy,
 		Timeouts: Timeouts{time.Second, 2 * time.Second, 3 * time.Second, 90 * time.Minute},
+		Parallel: Parallel{Jobs: max(2, runtime.GOMAXPROCS(0)/2), BlockLimit: time.Minute},
 		Trust:    []string{"a+1a2b3c4d+AbC/+=", "b+00000000+Zz"},
 	}
 	ignore := cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "sources" }, cmp.Ignore())

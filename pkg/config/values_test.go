@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -55,6 +56,12 @@ func TestWrongValues(t *testing.T) {
 		{varLockTimeout, "5min", "write 30s, 5m or 1h30m"},
 		{varStallTimeout, "0s", "without an end"},
 		{varStopTimeout, "-1s", "without an end"},
+		{varJobs, "0", "use 1 to 64"},
+		{varJobs, "many", "use 1 to 64"},
+		{varBlockLimit, "-1s", "use 0 for no limit"},
+		{varBlockLimit, "60", "write 30s, 5m or 1h30m"},
+		{varLargeTable, "big", "write 20MB or 64MiB"},
+		{varCountRows, "maybe", "use true or false"},
 		{varTimezone, "Europe/Pairs", "use a name such as Europe/Paris"},
 		{varRandomDelay, "10", "write 10m or 1h"},
 		{varRandomDelay, "-1m", "write 10m or 1h"},
@@ -110,6 +117,13 @@ func TestRightValues(t *testing.T) {
 		{varStorage, "s3://bucket", "s3://bucket", func(c *Config) string { return c.Storage.String() }},
 		{varUploadRate, "20MB/s", "20000000", func(c *Config) string { return fmt.Sprint(c.Storage.Upload.Rate) }},
 		{varUploadMemory, "64 MiB", "67108864", func(c *Config) string { return fmt.Sprint(c.Storage.Upload.Memory) }},
+		{varJobs, "1", "1", func(c *Config) string { return fmt.Sprint(c.Parallel.Jobs) }},
+		{varJobs, "", fmt.Sprint(max(2, runtime.GOMAXPROCS(0)/2)), func(c *Config) string { return fmt.Sprint(c.Parallel.Jobs) }},
+		{varBlockLimit, "", "1m0s", func(c *Config) string { return c.Parallel.BlockLimit.String() }},
+		{varBlockLimit, "0", "0s", func(c *Config) string { return c.Parallel.BlockLimit.String() }},
+		{varLargeTable, "200kB", "200000", func(c *Config) string { return fmt.Sprint(c.Parallel.LargeTable) }},
+		{varCountRows, "", "false", func(c *Config) string { return fmt.Sprint(c.Parallel.CountRows) }},
+		{varCountRows, "true", "true", func(c *Config) string { return fmt.Sprint(c.Parallel.CountRows) }},
 		{varCompression, "none", "none", func(c *Config) string { return c.Compression }},
 		{varCompression, "zstd:1", "zstd:1", func(c *Config) string { return c.Compression }},
 		{varSchedule, "", "@daily", func(c *Config) string { return c.Agent.Schedule }},

@@ -61,7 +61,7 @@ func (s *Snapshot) Contents() []TableContent {
 			continue
 		}
 		for name, c := range held.tables {
-			all = append(all, TableContent{Schema: name.schema, Table: name.table, Part: part.Name, Rows: c.rows, Bytes: c.bytes})
+			all = append(all, TableContent{Schema: name.schema, Table: name.table, Part: part.Name, Rows: c.rows, Bytes: c.bytes, Counted: c.counted})
 		}
 	}
 	slices.SortFunc(all, func(a, b TableContent) int {
@@ -77,6 +77,7 @@ type pgTableName struct{ schema, table string }
 type pgCount struct {
 	entries     int
 	rows, bytes int64
+	counted     bool // by the server too
 }
 
 // pgHeld is what a part's archive holds.

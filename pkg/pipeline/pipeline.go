@@ -65,6 +65,8 @@ type Progress struct {
 	stage         atomic.Pointer[string]
 	plain, stored atomic.Int64
 	total         atomic.Int64
+	alive         atomic.Int64
+	held          heldNow
 }
 
 // Snapshot is a Progress at one moment. Total is of stored bytes, 0 while it is
@@ -72,11 +74,12 @@ type Progress struct {
 type Snapshot struct {
 	Stage                string
 	Plain, Stored, Total int64
+	Alive                int64 // grows while what goes on writes nothing
 }
 
 // Snapshot returns the counts of now.
 func (p *Progress) Snapshot() Snapshot {
-	s := Snapshot{Plain: p.plain.Load(), Stored: p.stored.Load(), Total: p.total.Load()}
+	s := Snapshot{Plain: p.plain.Load(), Stored: p.stored.Load(), Total: p.total.Load(), Alive: p.alive.Load()}
 	if name := p.stage.Load(); name != nil {
 		s.Stage = *name
 	}
