@@ -19,12 +19,16 @@ type dump interface {
 	// the dump, or its first part, is known to be good.
 	into(ctx context.Context, t *target, o dumper.RestoreOptions, prepare func(context.Context) error) error
 	progress() *pipeline.Progress
+	// holds is what came back, for people; "" where nothing tells.
+	holds() string
 }
 
 // wholeDump is a dump in one stream.
 type wholeDump struct{ run *pipeline.Restore }
 
 func (d wholeDump) progress() *pipeline.Progress { return d.run.Progress }
+
+func (d wholeDump) holds() string { return "" }
 
 func (d wholeDump) into(ctx context.Context, t *target, o dumper.RestoreOptions, prepare func(context.Context) error) error {
 	d.run.Whole = t.config.Database.Type == config.MySQL
@@ -132,13 +136,13 @@ func (d *splitDump) into(ctx context.Context, t *target, o dumper.RestoreOptions
 		}
 		return prepare(ctx)
 	}
-	if err := db.RestoreParts(ctx, parts, d.jobs, o); err != nil {
-		return err
-	}
+	return db.RestoreParts(ctx, parts, d.jobs, o)
+}
+
+func (d *splitDump) holds() string {
 	var rows int64
-	for _, table := range parts.Contents.Tables {
+	for _, table := range d.parts.Contents.Tables {
 		rows += max(0, table.Rows)
 	}
-	t.say("rows      %d tables with %d rows came back, as many as were backed up", len(parts.Contents.Tables), rows)
-	return nil
+	return fmt.Sprintf(", %d rows of %d tables, as many as were backed up", rows, len(d.parts.Contents.Tables))
 }

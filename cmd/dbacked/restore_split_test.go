@@ -70,7 +70,7 @@ func TestRestoreSplit(t *testing.T) {
 	m := b.split(nil)
 	original := b.server.PlainDump(t, b.db)
 	for _, args := range [][]string{{"--create", "--jobs", "2", "--db-name", "new_" + b.db}, {"--db-name", b.emptyDatabase()}} {
-		b.run(append([]string{"restore", "shop", m.ID, "-y"}, args...)...).ok("2 tables with 2000 rows came back, as many as were backed up", "restored into")
+		b.run(append([]string{"restore", "shop", m.ID, "-y"}, args...)...).ok("restored into", "2000 rows of 2 tables, as many as were backed up")
 		name := args[len(args)-1]
 		if got := b.server.PlainDump(t, name); got != original {
 			t.Errorf("%s: what came back in %s differs: %d bytes instead of %d", args, name, len(got), len(original))

@@ -60,7 +60,7 @@ func (t *target) load(ctx context.Context, d dump, state dumper.State) error {
 	if err := t.follow(ctx, d.progress(), func() error { return d.into(ctx, t, options, prepare) }); err != nil {
 		return err
 	}
-	t.say("restored into %s: %s of dump, in %s", t.name(), size(d.progress().Snapshot().Plain), duration(time.Since(start)))
+	t.say("restored into %s: %s of dump%s, in %s", t.name(), size(d.progress().Snapshot().Plain), d.holds(), duration(time.Since(start)))
 	return nil
 }
 

@@ -78,6 +78,9 @@ func (p *Postgres) planRestore(ctx context.Context, a *pgArchive, o RestoreOptio
 	if plan, err = p.restoreTool(ctx, a, db.release); err != nil {
 		return plan, err
 	}
+	if plan.psql != "" {
+		p.log.Warn("only a pg_restore that is newer than the server reads this dump: it is restored as a script by psql")
+	}
 	plan.single, plan.server = true, db.release
 	err = db.QueryRow(ctx, `SELECT current_setting('max_locks_per_transaction')::int8 *
 		(current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8)`).Scan(&plan.room)
@@ -134,7 +137,6 @@ func (p *Postgres) session() (application, conninfo string) {
 // load feeds an archive to a pg_restore with those arguments.
 func (p *Postgres) load(ctx context.Context, plan pgPlan, body io.Reader, args []string) error {
 	if plan.psql != "" {
-		p.log.Warn("only a pg_restore that is newer than the server reads this dump: it is restored as a script by psql")
 		return p.runScript(ctx, plan, func(ctx context.Context, application string, w io.Writer) error {
 			return p.writeScript(ctx, plan, application, body, args, w)
 		})
