@@ -153,20 +153,28 @@ func TestPostgresRestorePartsFails(t *testing.T) {
 			whole := archive(t, parts.Schema)
 			parts.Schema = pgSource(whole[:len(whole)-10])
 		}, "", []string{"reading the definitions", "not complete"}},
-		"a part is missing": {func(_ *testing.T, parts *Parts) { parts.Data = parts.Data[1:] }, "",
-			[]string{"names the part " + parts.Data[0].Name + ", which is not there"}},
+		"a part is missing": {
+			func(_ *testing.T, parts *Parts) { parts.Data = parts.Data[1:] }, "",
+			[]string{"names the part " + parts.Data[0].Name + ", which is not there"},
+		},
 		"parts are exchanged": {func(_ *testing.T, parts *Parts) {
 			parts.Data[0].Source, parts.Data[1].Source = parts.Data[1].Source, parts.Data[0].Source
 		}, "", []string{"what came back is not what was backed up", "is not in its part"}},
-		"a count differs": {func(_ *testing.T, parts *Parts) { parts.Contents.Tables[1].Rows++ }, "",
-			[]string{"what came back is not what was backed up: the table public.b has 5000 rows instead of 5001"}},
+		"a count differs": {
+			func(_ *testing.T, parts *Parts) { parts.Contents.Tables[1].Rows++ }, "",
+			[]string{"what came back is not what was backed up: the table public.b has 5000 rows instead of 5001"},
+		},
 		"a table is in no part": {func(_ *testing.T, parts *Parts) {
 			parts.Contents.Tables = append(parts.Contents.Tables, TableContent{Schema: "public", Table: "Gone", Part: "data"})
 		}, "", []string{`the table public."Gone" is not in its part data`}},
-		"a table is not in the list": {func(_ *testing.T, parts *Parts) { parts.Contents.Tables = parts.Contents.Tables[:2] }, "",
-			[]string{"the part data has the table public.c, which the list of tables does not have"}},
-		"a pg_restore is killed": {func(*testing.T, *Parts) {}, `case "$*" in *section=data*) head -c 100000 > /dev/null; kill -9 $$;; esac; exec REAL "$@"`,
-			[]string{"restoring the part ", "killed by signal 9"}},
+		"a table is not in the list": {
+			func(_ *testing.T, parts *Parts) { parts.Contents.Tables = parts.Contents.Tables[:2] }, "",
+			[]string{"the part data has the table public.c, which the list of tables does not have"},
+		},
+		"a pg_restore is killed": {
+			func(*testing.T, *Parts) {}, `case "$*" in *section=data*) head -c 100000 > /dev/null; kill -9 $$;; esac; exec REAL "$@"`,
+			[]string{"restoring the part ", "killed by signal 9"},
+		},
 		"what comes after the data fails": {func(t *testing.T, parts *Parts) {
 			pgExec(t, s, "shop", "INSERT INTO a SELECT 1, 'twice'")
 			twice := pgPartsOf(t, pgFor(t, s, "shop"), SnapshotOptions{Jobs: 4, Large: 100 << 10})
