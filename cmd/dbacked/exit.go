@@ -76,6 +76,7 @@ func exitStatus(err error) int {
 		{is(dumper.ErrWrongEngine), exitRefused},
 		{is(dumper.ErrOtherRows), exitDamaged},
 		{is(dumper.ErrSessions), exitRefused},
+		{is(dumper.ErrNotOwner), exitRefused},
 	} {
 		if row.is(err) {
 			return row.status

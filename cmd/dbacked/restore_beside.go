@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 // swapper is an engine that can rename databases.
 type swapper interface {
+	MaySwap(ctx context.Context) error
 	Swap(ctx context.Context, made, kept string, force bool) error
 }
 
@@ -19,13 +21,16 @@ type swapper interface {
 func (t *target) restoreBeside(ctx context.Context, d dump) error {
 	db, ok := t.db.(swapper)
 	if !ok {
-		return &refusedError{fmt.Errorf("--new-database needs PostgreSQL, where databases can be renamed: restore with --create under another --db-name")}
+		return &refusedError{errors.New("--new-database needs PostgreSQL, where databases can be renamed: restore with --create under another --db-name")}
 	}
 	state, err := t.db.State(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the target: %w", err)
 	}
 	if err := t.replaceable(state); err != nil {
+		return err
+	}
+	if err := db.MaySwap(ctx); err != nil {
 		return err
 	}
 	beside, kept := t.beside()

@@ -159,6 +159,12 @@ func TestNewDatabase(t *testing.T) {
 			t.Errorf("left: %v", left)
 		}
 	})
+	t.Run("the wrong role", func(t *testing.T) {
+		role := "stranger_" + b.db
+		b.server.SQL(t, "postgres", "CREATE ROLE "+role+" LOGIN CREATEDB PASSWORD '"+password+"'")
+		b.run("restore", "shop", split.ID, "-y", "--new-database", "--db-username", role).ends(exitRefused, "only its owner", role)
+		b.server.SQL(t, "postgres", "DROP ROLE "+role)
+	})
 	t.Run("sessions", func(t *testing.T) {
 		other := b.session(b.db)
 		b.run("restore", "shop", split.ID, "-y", "--new-database").ends(exitRefused, "1 sessions are connected", "--force", "nothing was done")

@@ -16,6 +16,29 @@ const pgSwapTries = 10
 // DropStatement is what drops a database of PostgreSQL.
 func DropStatement(database string) string { return "DROP DATABASE " + pgIdent(database) }
 
+// ErrNotOwner says that the role which connects may not rename a database.
+var ErrNotOwner = errors.New("only its owner, with CREATEDB, or a superuser can rename a database")
+
+// MaySwap says whether the role that connects has the rights that Swap needs, so
+// that this is known before the hours that a restore may take.
+func (p *Postgres) MaySwap(ctx context.Context) error {
+	db, err := p.connect(ctx, p.conn.Database)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	var may bool
+	err = db.QueryRow(ctx, `SELECT r.rolsuper OR r.rolcreatedb AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
+		FROM pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = current_database() AND r.rolname = current_user`).Scan(&may)
+	if err != nil {
+		return fmt.Errorf("asking who may rename the database %s: %w", pgName(db.name), err)
+	}
+	if !may {
+		return fmt.Errorf("%w: %s is not that for %s; restore as another role (--db-username)", ErrNotOwner, pgName(db.user), pgName(db.name))
+	}
+	return nil
+}
+
 // Swap puts the database made into the place of p's, which is called kept from
 // then on: both, or neither. Sessions of the old one are ended with force, else
 // they are an ErrSessions.
