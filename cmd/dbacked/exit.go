@@ -80,6 +80,9 @@ func exitStatus(err error) int {
 		{is(encryptor.ErrPassphrase), exitConfig},
 		{is(storage.ErrNotFound), exitDamaged}, // a file that the manifest names
 		{is(dumper.ErrWrongEngine), exitRefused},
+		{is(dumper.ErrOtherRows), exitDamaged},
+		{is(dumper.ErrSessions), exitRefused},
+		{is(dumper.ErrNotOwner), exitRefused},
 	} {
 		if row.is(err) {
 			return row.status

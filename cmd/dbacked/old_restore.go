@@ -62,7 +62,7 @@ func (o *oldService) restore(ctx context.Context, a *app, r *restoreCommand) err
 		fmt.Sprintf("finished  %s, %s", b.FinishedAt.Local().Format(time.DateTime), age(b.FinishedAt)),
 		fmt.Sprintf("size      %s stored", size(b.Size)),
 	}
-	return t.restore(ctx, run)
+	return t.restore(ctx, wholeDump{run})
 }
 
 // choose finds the backup to restore.

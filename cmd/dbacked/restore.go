@@ -20,6 +20,7 @@ type restoreCommand struct {
 	RawInput  bool `name:"raw-input" help:"Read an encrypted file from standard input instead of the storage."`
 	RawOutput bool `name:"raw-output" help:"Write the decrypted dump to standard output instead of a database."`
 
+	NewDatabase  bool `name:"new-database" help:"Restore beside the database, into a new one that takes its name when all is well; the old one is kept under another name. PostgreSQL only."`
 	Create       bool `name:"create" help:"Create the database first, with the encoding, locale, settings and grants it had."`
 	CreateRoles  bool `name:"create-roles" xor:"roles" help:"Create the roles that are missing, without login."`
 	Globals      bool `name:"globals" xor:"roles" help:"Create the roles that are missing as they were, with what passwords the backup holds."`
@@ -28,7 +29,9 @@ type restoreCommand struct {
 
 	RunAs string `name:"run-as" placeholder:"USER" help:"User of this machine to act as, and to connect as unless --db-username says otherwise: for peer authentication, as postgres. Only root can."`
 
-	Force                bool `name:"force" help:"Restore into a database that is not empty, replacing what the backup holds too."`
+	Jobs int `name:"jobs" placeholder:"N" help:"Parts of a backup that was made in parallel to restore at once, into a database that the restore makes. Default: half the cores, at least 2."`
+
+	Force                bool `name:"force" help:"Restore into a database that is not empty, replacing what the backup holds too. With --new-database: end the sessions that are connected to the old one."`
 	AcceptUnprovedOrigin bool `name:"accept-unproved-origin" help:"Restore although nothing proves who made the backup. What it holds is run as SQL."`
 	Yes                  bool `name:"yes" short:"y" help:"Do not ask."`
 
@@ -50,6 +53,7 @@ Examples:
   dbacked restore shop --private-key-path private.pem
   sudo dbacked restore shop --run-as postgres --create --private-key-path private.pem
   dbacked restore shop 20261122T215643Z-7f3c2a --db-name shop_copy --create
+  dbacked restore shop --new-database --private-key-path private.pem
   dbacked restore shop --from s3 --private-key-path private.pem
   dbacked restore shop --last-backup --raw-output -y > shop.dump
   dbacked restore --raw-input --db-type pg --db-username postgres --db-name shop --private-key-path private.pem --accept-unproved-origin < 0001.dbacked`
@@ -57,6 +61,9 @@ Examples:
 
 func (r *restoreCommand) Run(ctx context.Context, a *app) error {
 	a.runAs = r.RunAs
+	if err := r.check(); err != nil {
+		return err
+	}
 	asPeer := r.RunAs != "" && r.DBUsername == ""
 	if asPeer {
 		r.DBUsername = r.RunAs
@@ -75,6 +82,19 @@ func (r *restoreCommand) Run(ctx context.Context, a *app) error {
 		return r.fromInput(ctx, a, c)
 	}
 	return r.fromStore(ctx, a, c)
+}
+
+// check refuses flags that contradict each other.
+func (r *restoreCommand) check() error {
+	switch {
+	case r.NewDatabase && r.Create:
+		return &usageError{errors.New("--new-database makes a database and puts it in the place of one that is there, --create makes one that is not: choose one of them")}
+	case r.NewDatabase && r.RawOutput:
+		return &usageError{errors.New("--raw-output writes no database: leave --new-database out")}
+	case r.Jobs < 0:
+		return &usageError{fmt.Errorf("--jobs is %d: it is how many parts are restored at once, at least 1", r.Jobs)}
+	}
+	return nil
 }
 
 // need is what must be configured.
@@ -123,9 +143,9 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 		a.warn(e.Displaced.Error())
 	}
 	a.warnIfLegacy(e.Manifest)
-	dump, err := dumpOf(e.Manifest)
-	if err != nil {
-		return err
+	split := e.Manifest.Version == catalog.LayoutSplit
+	if split && r.RawOutput {
+		return &refusedError{fmt.Errorf("backup %s was made in parallel: it has no one dump that could be written, only parts; restore it into a database (--create), and dump that", e.ID)}
 	}
 	key, err := a.privateKey(ctx, c)
 	if err != nil {
@@ -139,21 +159,28 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	run := &pipeline.Restore{
-		File: pipeline.SealedFile(store, e.Manifest, *dump), Key: key, Proved: e.Proof == nil,
-		Progress: new(pipeline.Progress), Displaced: a.warnDisplaced,
-	}
+	files := &backupFiles{app: a, store: store, manifest: e.Manifest, key: key, proved: e.Proof == nil}
 	if r.RawOutput {
+		dump, err := dumpOf(e.Manifest)
+		if err != nil {
+			return err
+		}
+		run := files.restore(*dump)
+		run.Progress = new(pipeline.Progress)
 		return r.toOutput(ctx, a, run)
 	}
+	dump, err := files.dump(ctx, r.jobs())
+	if err != nil {
+		return err
+	}
 	t := &target{app: a, config: c, options: r, manifest: e.Manifest, db: openDatabase(c, a.logger())}
-	if t.globals, err = a.readGlobals(ctx, store, e.Manifest, key, run.Proved); err != nil {
+	if t.globals, err = files.globals(ctx); err != nil {
 		return err
 	}
-	if err := t.restore(ctx, run); err != nil || !run.Proved {
+	if err := t.restore(ctx, dump); err != nil {
 		return err
 	}
-	if !run.Proved {
+	if !files.proved {
 		return nil // who can write one backup could pretend to have seen any
 	}
 	if r.RunAs != "" {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,11 +13,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/encryptor"
 	"github.com/dbacked/dbacked/pkg/pipeline"
-	"github.com/dbacked/dbacked/pkg/storage"
 )
-
-// maxGlobals bounds the globals file, which is read into memory.
-const maxGlobals = 16 << 20
 
 // fromInput restores one encrypted file from standard input. No manifest speaks
 // for it, so nothing proves its origin.
@@ -44,7 +39,7 @@ func (r *restoreCommand) fromInput(ctx context.Context, a *app, c *config.Config
 		return r.toOutput(ctx, a, run)
 	}
 	t := &target{app: a, config: c, options: r, db: openDatabase(c, a.logger())}
-	return t.restore(ctx, run)
+	return t.restore(ctx, wholeDump{run})
 }
 
 // inputFile makes what comes on standard input a file that can be read as often
@@ -101,51 +96,6 @@ func opens(key *rsa.PrivateKey, m *catalog.Manifest) error {
 		return nil
 	}
 	return fmt.Errorf("%w: backup %s was made for %v, and this is %s", encryptor.ErrWrongKey, m.ID, m.Recipients, own)
-}
-
-// dumpOf finds the file that holds all of the dump.
-func dumpOf(m *catalog.Manifest) (*catalog.File, error) {
-	if m.Version == catalog.LayoutSplit {
-		return nil, fmt.Errorf("backup %s was made in parallel, which this dbacked cannot restore yet", m.ID)
-	}
-	if dump := fileOf(m, catalog.KindDump); dump != nil {
-		return dump, nil
-	}
-	return nil, fmt.Errorf("backup %s has no dump, only %d other files", m.ID, len(m.Files))
-}
-
-// fileOf finds the file of a kind, or nil.
-func fileOf(m *catalog.Manifest, kind string) *catalog.File {
-	for i := range m.Files {
-		if m.Files[i].Kind == kind {
-			return &m.Files[i]
-		}
-	}
-	return nil
-}
-
-// warnDisplaced says that an older version of a file is restored.
-func (a *app) warnDisplaced(d *storage.Displaced) { a.warn(d.Error()) }
-
-// readGlobals reads what a backup says of roles; nil when it says nothing.
-func (a *app) readGlobals(ctx context.Context, store storage.Store, m *catalog.Manifest, key *rsa.PrivateKey, proved bool) ([]byte, error) {
-	f := fileOf(m, catalog.KindGlobals)
-	if f == nil {
-		return nil, nil // a legacy backup has none
-	}
-	var buf bytes.Buffer
-	run := &pipeline.Restore{File: pipeline.SealedFile(store, m, *f), Key: key, Proved: proved, Displaced: a.warnDisplaced}
-	run.Target = func(_ context.Context, r io.Reader) error {
-		n, err := io.Copy(&buf, io.LimitReader(r, maxGlobals+1))
-		if err == nil && n > maxGlobals {
-			err = errors.New("the globals are larger than any real ones")
-		}
-		return err
-	}
-	if err := run.Run(ctx); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
 }
 
 // copyTo is a target that writes to w.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/dumper"
-	"github.com/dbacked/dbacked/pkg/pipeline"
 )
 
 // target is the database that a backup is restored into.
@@ -29,7 +27,10 @@ type target struct {
 }
 
 // restore looks at the target, asks, and restores.
-func (t *target) restore(ctx context.Context, run *pipeline.Restore) error {
+func (t *target) restore(ctx context.Context, d dump) error {
+	if t.options.NewDatabase {
+		return t.restoreBeside(ctx, d)
+	}
 	state, err := t.db.State(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the target: %w", err)
@@ -38,6 +39,11 @@ func (t *target) restore(ctx context.Context, run *pipeline.Restore) error {
 		return err
 	}
 	t.show(state)
+	return t.load(ctx, d, state)
+}
+
+// load asks, and restores into a target that is in that state.
+func (t *target) load(ctx context.Context, d dump, state dumper.State) error {
 	missing, how, err := t.roles(ctx)
 	if err != nil {
 		return err
@@ -49,26 +55,19 @@ func (t *target) restore(ctx context.Context, run *pipeline.Restore) error {
 		Create: t.options.Create, Globals: t.globals,
 		NoOwner: t.options.NoOwner, NoPrivileges: t.options.NoPrivileges, Clean: state.Objects > 0,
 	}
-	run.Whole = t.config.Database.Type == config.MySQL
-	run.Target = func(ctx context.Context, r io.Reader) error {
-		// Not before the backup is known to be good.
-		if err := t.createRoles(ctx, missing, how); err != nil {
-			return err
-		}
-		return t.db.Restore(ctx, r, options)
-	}
+	prepare := func(ctx context.Context) error { return t.createRoles(ctx, missing, how) }
 	start := time.Now()
-	if err := t.follow(ctx, run.Progress, func() error { return run.Run(ctx) }); err != nil {
+	if err := t.follow(ctx, d.progress(), func() error { return d.into(ctx, t, options, prepare) }); err != nil {
 		return err
 	}
-	t.say("restored into %s: %s of dump, in %s", t.name(), size(run.Progress.Snapshot().Plain), duration(time.Since(start)))
+	t.say("restored into %s: %s of dump%s, in %s", t.name(), size(d.progress().Snapshot().Plain), d.holds(), duration(time.Since(start)))
 	return nil
 }
 
 // allowed refuses a target that the restore cannot or should not go into.
 func (t *target) allowed(s dumper.State) error {
-	if m := t.manifest; m != nil && (m.Engine == "postgresql") != (s.Engine == "postgresql") {
-		return &refusedError{fmt.Errorf("backup %s is of %s, and the target is %s: choose another target, or another backup", m.ID, m.Engine, s.Engine)}
+	if err := t.sameEngine(s); err != nil {
+		return err
 	}
 	name := t.config.Database.Name
 	switch {
@@ -78,6 +77,13 @@ func (t *target) allowed(s dumper.State) error {
 		return &refusedError{fmt.Errorf("the database %q exists already, and --create is for one that does not: leave --create out, or choose another --db-name", name)}
 	case s.Objects > 0 && !t.options.Force:
 		return &refusedError{fmt.Errorf("the database %q is not empty (%d objects, such as %s): choose another --db-name, or replace what is there with --force", name, s.Objects, printable(s.Example))}
+	}
+	return nil
+}
+
+func (t *target) sameEngine(s dumper.State) error {
+	if m := t.manifest; m != nil && (m.Engine == "postgresql") != (s.Engine == "postgresql") {
+		return &refusedError{fmt.Errorf("backup %s is of %s, and the target is %s: choose another target, or another backup", m.ID, m.Engine, s.Engine)}
 	}
 	return nil
 }
@@ -99,6 +105,8 @@ func (t *target) show(s dumper.State) {
 	switch {
 	case !s.Exists:
 		what = "is created"
+	case t.options.NewDatabase:
+		what = fmt.Sprintf("%d objects; a new database takes its place", s.Objects)
 	case s.Objects > 0:
 		what = fmt.Sprintf("NOT EMPTY: %d objects, such as %s; what the backup holds too is replaced", s.Objects, printable(s.Example))
 	}

@@ -51,6 +51,9 @@ func TestRestoreRefuses(t *testing.T) {
 				t.Error("a database was created for it")
 			}
 		})
+		if e == mariadb {
+			b.run("restore", "shop", "-y", "--new-database").ends(exitRefused, "needs PostgreSQL", "--create")
+		}
 		b.wantEmpty(empty)
 		other.wantEmpty(elsewhere)
 		if n := b.server.SQL(t, full, e.objects); n != "1" {

@@ -16,6 +16,10 @@ var ErrIncomplete = errors.New("the dump is not complete")
 // none at all. Nothing was written to the target.
 var ErrWrongEngine = errors.New("not a dump of this engine")
 
+// ErrOtherRows says that the parts of a backup do not hold what its list of
+// tables says.
+var ErrOtherRows = errors.New("what came back is not what was backed up")
+
 // ExitError says that a tool failed. What it said is without secrets.
 type ExitError = process.ExitError
 

@@ -93,3 +93,34 @@ type Parts struct {
 	Data     []PartSource // the largest first
 	Contents Contents
 }
+
+// compare says how what went by of a part differs from what was backed up.
+func (c Contents) compare(part string, held *pgHeld) error {
+	expected := 0
+	for _, t := range c.Tables {
+		if t.Part != part {
+			continue
+		}
+		expected++
+		name := pgTableName{t.Schema, t.Table}
+		switch got := held.tables[name]; {
+		case got == nil:
+			return fmt.Errorf("%w: the table %s is not in its part %s", ErrOtherRows, name, part)
+		case t.Rows >= 0 && got.rows != t.Rows:
+			return fmt.Errorf("%w: the table %s has %d rows instead of %d", ErrOtherRows, name, got.rows, t.Rows)
+		}
+	}
+	if expected == len(held.tables) {
+		return nil
+	}
+	known := map[pgTableName]bool{}
+	for _, t := range c.Tables {
+		known[pgTableName{t.Schema, t.Table}] = t.Part == part
+	}
+	for name := range held.tables {
+		if !known[name] {
+			return fmt.Errorf("%w: the part %s has the table %s, which the list of tables does not have there", ErrOtherRows, part, name)
+		}
+	}
+	return nil
+}

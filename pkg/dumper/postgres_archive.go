@@ -19,9 +19,11 @@ type pgArchive struct {
 	header   pgarchive.Header
 	database pgDatabaseEntries
 	locks    int64     // estimate of the locks that one transaction would hold
+	filling  int64     // the same, of one that only fills what is there
 	whole    bool      // whether the whole table of contents was seen
 	body     io.Reader // the archive from its first byte; ends only if it is whole
 	verifier *pgarchive.Verifier
+	held     *pgHeld // if set, takes note of what the archive holds
 }
 
 // pgDatabaseEntries are the entries about the database as such.
@@ -34,10 +36,16 @@ type pgDatabaseEntries struct {
 }
 
 // openArchive reads the head of an archive. The caller calls close.
-func openArchive(r io.Reader) (*pgArchive, error) {
-	a := &pgArchive{verifier: pgarchive.NewVerifier()}
+func openArchive(r io.Reader) (*pgArchive, error) { return openCounted(r, nil) }
+
+// openCounted is openArchive, with the rows counted that go by.
+func openCounted(r io.Reader, held *pgHeld) (*pgArchive, error) {
+	a := &pgArchive{verifier: pgarchive.NewVerifier(), held: held}
 	a.verifier.KeepDefn = func(desc, tag string) bool { return aboutDatabase(desc, tag) }
 	a.verifier.OnEntry = a.note
+	if held != nil {
+		a.verifier.OnBlock = held.block
+	}
 	head, err := a.readHead(r)
 	if err != nil {
 		a.close()
@@ -108,6 +116,10 @@ func aboutDatabase(desc, tag string) bool {
 // note looks at one entry of the table of contents.
 func (a *pgArchive) note(e pgarchive.Entry) {
 	a.locks += pgLocks(e.Desc)
+	a.filling += pgFillingLocks(e.Desc)
+	if a.held != nil {
+		a.held.entry(e)
+	}
 	if !aboutDatabase(e.Desc, e.Tag) {
 		return
 	}
@@ -134,4 +146,15 @@ func pgLocks(desc string) int64 {
 		return 1
 	}
 	return 0
+}
+
+// pgFillingLocks is pgLocks for the rows of an object that is there.
+func pgFillingLocks(desc string) int64 {
+	switch desc {
+	case "TABLE DATA":
+		return 3 // itself, its TOAST table and that one's index
+	case "SEQUENCE SET":
+		return 1
+	}
+	return pgLocks(desc)
 }

@@ -78,7 +78,7 @@ func pgServers(t *testing.T, test func(t *testing.T, s *dbtest.Server, tools fun
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			s := dbtest.PostgresFrom(t, dbtest.Chroot(t, release), version)
-			test(t, s, withTools(s.Wrappers(t, "pg_dump", "pg_dumpall", "pg_restore")))
+			test(t, s, withTools(s.Wrappers(t, "pg_dump", "pg_dumpall", "pg_restore", "psql")))
 		})
 	}
 }

@@ -36,6 +36,11 @@ func (p *Postgres) Restore(ctx context.Context, r io.Reader, o RestoreOptions) e
 	if err := p.runRestore(ctx, plan, a, o); err != nil {
 		return p.failedRestore(ctx, err, o)
 	}
+	return p.finishRestore(ctx, a, o)
+}
+
+// finishRestore gives a database that was made its settings and grants.
+func (p *Postgres) finishRestore(ctx context.Context, a *pgArchive, o RestoreOptions) error {
 	if !o.Create {
 		return nil
 	}
@@ -55,6 +60,8 @@ type pgPlan struct {
 	program pgTool // the pg_restore
 	psql    string // if set, pg_restore writes a script for it
 	single  bool   // all in one transaction
+	room    int64  // locks that the server has room for
+	server  pgRelease
 }
 
 // planRestore picks the tools, and says whether one transaction can hold it all.
@@ -71,17 +78,19 @@ func (p *Postgres) planRestore(ctx context.Context, a *pgArchive, o RestoreOptio
 	if plan, err = p.restoreTool(ctx, a, db.release); err != nil {
 		return plan, err
 	}
-	plan.single = true
-	var room int64
+	if plan.psql != "" {
+		p.log.Warn("only a pg_restore that is newer than the server reads this dump: it is restored as a script by psql")
+	}
+	plan.single, plan.server = true, db.release
 	err = db.QueryRow(ctx, `SELECT current_setting('max_locks_per_transaction')::int8 *
-		(current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8)`).Scan(&room)
+		(current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8)`).Scan(&plan.room)
 	if err != nil {
 		return plan, fmt.Errorf("asking for the size of the server's lock table: %w", err)
 	}
-	if a.whole && a.locks < room*7/10 {
+	if a.whole && plan.holds(a.locks) {
 		return plan, nil
 	}
-	fields := []zap.Field{zap.Int64("locks", a.locks), zap.Int64("room", room)}
+	fields := []zap.Field{zap.Int64("locks", a.locks), zap.Int64("room", plan.room)}
 	if !o.Create {
 		p.log.Warn("the dump has so many objects that one transaction may not hold their locks: if it fails, raise max_locks_per_transaction, or restore with --create", fields...)
 		return plan, nil
@@ -91,8 +100,23 @@ func (p *Postgres) planRestore(ctx context.Context, a *pgArchive, o RestoreOptio
 	return plan, nil
 }
 
+// holds says whether the server's lock table has room for so many more.
+func (plan pgPlan) holds(locks int64) bool { return locks < plan.room*7/10 }
+
 // runRestore runs pg_restore, by itself or into psql.
 func (p *Postgres) runRestore(ctx context.Context, plan pgPlan, a *pgArchive, o RestoreOptions) error {
+	args := pgRestoreArgs(o)
+	if o.Clean && !o.Create {
+		args = append(args, pgClean...)
+	}
+	return p.load(ctx, plan, a.body, args)
+}
+
+// pgClean are the arguments with which pg_restore drops first what it makes.
+var pgClean = []string{"--clean", "--if-exists"}
+
+// pgRestoreArgs are the arguments of every pg_restore.
+func pgRestoreArgs(o RestoreOptions) []string {
 	args := []string{"--exit-on-error", "--no-password"}
 	if o.NoOwner {
 		args = append(args, "--no-owner")
@@ -100,14 +124,24 @@ func (p *Postgres) runRestore(ctx context.Context, plan pgPlan, a *pgArchive, o 
 	if o.NoPrivileges {
 		args = append(args, "--no-privileges")
 	}
-	if o.Clean && !o.Create {
-		args = append(args, "--clean", "--if-exists")
-	}
-	application := pgApplication + "/" + rand.Text()[:10]
-	conninfo := "--dbname=" + p.toolConninfo(p.conn.Database, application).String()
+	return args
+}
+
+// session is a name for a tool's session on the server, and how the tool connects
+// with it.
+func (p *Postgres) session() (application, conninfo string) {
+	application = pgApplication + "/" + rand.Text()[:10]
+	return application, "--dbname=" + p.toolConninfo(p.conn.Database, application).String()
+}
+
+// load feeds an archive to a pg_restore with those arguments.
+func (p *Postgres) load(ctx context.Context, plan pgPlan, body io.Reader, args []string) error {
 	if plan.psql != "" {
-		return p.runScript(ctx, plan, a, args, conninfo, application)
+		return p.runScript(ctx, plan, func(ctx context.Context, application string, w io.Writer) error {
+			return p.writeScript(ctx, plan, application, body, args, w)
+		})
 	}
+	application, conninfo := p.session()
 	switch {
 	case plan.single:
 		args = append(args, "--single-transaction")
@@ -118,7 +152,7 @@ func (p *Postgres) runRestore(ctx context.Context, plan pgPlan, a *pgArchive, o 
 	if err != nil {
 		return err
 	}
-	return t.input(ctx, a.body, io.Discard)
+	return t.input(ctx, body, io.Discard)
 }
 
 // loader is a tool that fills a database. It is not stalled while the server works
@@ -144,7 +178,8 @@ func (p *Postgres) restoreBusy(ctx context.Context, name, application string) er
 	defer db.close()
 	var state, wait, event, blockers string
 	err = db.QueryRow(ctx, `SELECT coalesce(state, ''), coalesce(wait_event_type, ''), coalesce(wait_event, ''), array_to_string(pg_blocking_pids(pid), ', ')
-		FROM pg_catalog.pg_stat_activity WHERE application_name = $1 ORDER BY backend_start LIMIT 1`, application).
+		FROM pg_catalog.pg_stat_activity WHERE application_name = $1
+		ORDER BY state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' AND wait_event_type IS DISTINCT FROM 'Lock' DESC NULLS LAST, backend_start LIMIT 1`, application).
 		Scan(&state, &wait, &event, &blockers)
 	switch {
 	case err != nil:

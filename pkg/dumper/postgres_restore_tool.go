@@ -1,10 +1,8 @@
 package dumper
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 )
@@ -65,80 +63,4 @@ func pgReads(minor int) pgRelease {
 		return 1000
 	}
 	return 900
-}
-
-// runScript lets pg_restore write a script, and psql run it. psql sees the end of
-// the script only when pg_restore has ended well.
-func (p *Postgres) runScript(ctx context.Context, plan pgPlan, a *pgArchive, args []string, conninfo, application string) error {
-	p.log.Warn("only a pg_restore that is newer than the server reads this dump: it is restored as a script by psql")
-	from, err := p.loader(plan.program.path, application, append(args, "--file=-")...)
-	if err != nil {
-		return err
-	}
-	words := []string{"--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-", conninfo}
-	if plan.single {
-		words = append(words, "--single-transaction")
-	}
-	to, err := p.loader(plan.psql, application, words...)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r, w := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		script := &pgScript{w: w}
-		err := from.input(ctx, a.body, script)
-		if err == nil {
-			err = script.flush()
-		}
-		w.CloseWithError(err) // nil is the end of the script
-		ended <- err
-	}()
-	err = to.input(ctx, r, io.Discard)
-	_ = r.CloseWithError(err)
-	if err != nil {
-		cancel(err)
-	}
-	if second := <-ended; err == nil {
-		err = second
-	}
-	return err
-}
-
-// pgScript passes a script on without the setting that older servers do not know.
-// It is among the first lines.
-type pgScript struct {
-	w    io.Writer
-	head []byte
-	done bool
-}
-
-func (s *pgScript) Write(b []byte) (int, error) {
-	const line = "SET transaction_timeout = 0;\n"
-	if s.done {
-		return s.w.Write(b)
-	}
-	s.head = append(s.head, b...)
-	at := bytes.Index(s.head, []byte(line))
-	if at < 0 && len(s.head) < 64<<10 {
-		return len(b), nil
-	}
-	s.done = true
-	if at >= 0 {
-		s.head = append(s.head[:at], s.head[at+len(line):]...)
-	}
-	if _, err := s.w.Write(s.head); err != nil {
-		return 0, err
-	}
-	s.head = nil
-	return len(b), nil
-}
-
-// flush passes on what waits for the setting: a script that is short lacks it.
-func (s *pgScript) flush() error {
-	_, err := s.w.Write(s.head)
-	s.head = nil
-	return err
 }

@@ -152,7 +152,7 @@ func (s *Snapshot) Dump(ctx context.Context, part Part, w io.Writer) error {
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
 
-	held := &pgHeld{part: part, tables: map[pgTableName]*pgCount{}, byID: map[int]*pgCount{}, sequences: map[pgTableName]bool{}, defined: map[pgTableName]bool{}}
+	held := newPgHeld(part)
 	v := pgarchive.NewVerifier()
 	v.OnEntry, v.OnBlock = held.entry, held.block
 	args := append([]string{"--snapshot=" + s.session.id}, part.args...)

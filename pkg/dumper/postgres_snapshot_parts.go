@@ -72,6 +72,8 @@ func (s *Snapshot) Contents() []TableContent {
 
 type pgTableName struct{ schema, table string }
 
+func (n pgTableName) String() string { return pgName(n.schema) + "." + pgName(n.table) }
+
 // pgCount is how often a part's table of contents names a table's rows, and what
 // was counted.
 type pgCount struct {
@@ -87,6 +89,10 @@ type pgHeld struct {
 	byID      map[int]*pgCount         // the same
 	sequences map[pgTableName]bool     // with their values
 	defined   map[pgTableName]bool     // tables
+}
+
+func newPgHeld(part Part) *pgHeld {
+	return &pgHeld{part: part, tables: map[pgTableName]*pgCount{}, byID: map[int]*pgCount{}, sequences: map[pgTableName]bool{}, defined: map[pgTableName]bool{}}
 }
 
 func (h *pgHeld) entry(e pgarchive.Entry) {

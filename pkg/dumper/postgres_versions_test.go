@@ -96,6 +96,31 @@ func TestPostgresVersions(t *testing.T) {
 			t.Errorf("%+v, %v", st, err)
 		}
 	})
+	t.Run("parts, 17 to 15", func(t *testing.T) {
+		parts := pgPartsOf(t, pgFor(t, now, "shop", tools), SnapshotOptions{Jobs: 2, Large: 100 << 10})
+		for name, o := range map[string]RestoreOptions{"parts": {Create: true}, "copy": {}} {
+			if err := pgFor(t, old, name, tools).RestoreParts(t.Context(), parts, 2, o); err != nil {
+				t.Fatal(err)
+			}
+			if got := old.SQL(t, name, rows); len(parts.Data) != 2 || got != want {
+				t.Errorf("%d parts; in %s, rows are %s, want %s", len(parts.Data), name, got, want)
+			}
+		}
+		old.SQL(t, "postgres", "DROP DATABASE copy")
+	})
+	t.Run("a script that fails behind large objects leaves nothing", func(t *testing.T) {
+		pgExec(t, now, "shop", `CREATE FUNCTION shop.elsewhere(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN
+			IF current_setting(''application_name'') LIKE ''dbacked/%'' THEN RAISE ''not here''; END IF; RETURN $1; END'`)
+		pgExec(t, now, "shop", "CREATE INDEX ON shop.a (shop.elsewhere(i))")
+		old.SQL(t, "postgres", "CREATE DATABASE copy")
+		p := pgFor(t, old, "copy", tools)
+		wantError(t, p.Restore(context.Background(), bytes.NewReader(mustDump(t, pgFor(t, now, "shop", tools))), RestoreOptions{}), "not here", "nothing was changed")
+		parts := pgPartsOf(t, pgFor(t, now, "shop", tools), SnapshotOptions{Jobs: 2, Large: 100 << 10})
+		wantError(t, p.RestoreParts(context.Background(), parts, 2, RestoreOptions{}), "not here", "nothing was changed")
+		if st, err := p.State(context.Background()); err != nil || st.Objects != 0 {
+			t.Errorf("%+v, %v", st, err)
+		}
+	})
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -25,10 +25,13 @@ func (t *tool) start(ctx context.Context, stdin *os.File, stdout io.Writer) (*pr
 	if t.secret != nil {
 		f, err := memfile(t.secret)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("keeping a secret in memory: %w", err)
 		}
 		defer f.Close()
 		c.Files = []*os.File{f}
+	}
+	if t.file != nil {
+		c.Files = append(c.Files, t.file)
 	}
 	return process.Start(c)
 }
@@ -69,7 +72,7 @@ func pipe() (r, w *os.File, err error) {
 func memfile(b []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("dbacked", unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("keeping a secret in memory: %w", err)
+		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "memfd:dbacked")
 	err = f.Chmod(0o600) // libpq refuses one that others could read
@@ -78,7 +81,7 @@ func memfile(b []byte) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("keeping a secret in memory: %w", err)
+		return nil, err
 	}
 	return f, nil
 }

@@ -34,6 +34,9 @@ type tool struct {
 	// on a command line, nor in an environment, nor on a disk.
 	secret []byte
 
+	// file is what the tool finds under filePath, or nil.
+	file *os.File
+
 	// password is struck out of what is kept of the tool's standard error.
 	password string
 
@@ -52,6 +55,14 @@ type tool struct {
 	// warned is told what the tool said on its standard error though it ended
 	// well, if that is anything; it may be nil.
 	warned func(text string)
+}
+
+// filePath is where the tool finds its file: behind its secret, if it has one.
+func (t *tool) filePath() string {
+	if t.secret != nil {
+		return "/proc/self/fd/4"
+	}
+	return "/proc/self/fd/3"
 }
 
 func (t *tool) grace() time.Duration {

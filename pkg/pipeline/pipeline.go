@@ -67,6 +67,7 @@ type Progress struct {
 	total         atomic.Int64
 	alive         atomic.Int64
 	held          heldNow
+	passes        atomic.Int64 // over each of several files that share it; 0: it is one file's
 }
 
 // Snapshot is a Progress at one moment. Total is of stored bytes, 0 while it is
@@ -82,6 +83,9 @@ func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{Plain: p.plain.Load(), Stored: p.stored.Load(), Total: p.total.Load(), Alive: p.alive.Load()}
 	if name := p.stage.Load(); name != nil {
 		s.Stage = *name
+	}
+	if passes := p.passes.Load(); passes > 0 {
+		s.Stored = min(s.Stored/passes, s.Total)
 	}
 	return s
 }
@@ -100,9 +104,19 @@ func (p *Progress) enter(stage string) {
 	}
 }
 
+// Share has several restores count together, which go on at once, of files that
+// have so many stored bytes in all. Each reads its file twice: half of what is
+// read counts as stored.
+func (p *Progress) Share(total int64) {
+	p.restart(StageRestore, total)
+	p.passes.Store(restorePasses)
+}
+
+const restorePasses = 2
+
 // restart begins another pass over total stored bytes.
 func (p *Progress) restart(stage string, total int64) {
-	if p == nil {
+	if p == nil || p.passes.Load() > 0 {
 		return
 	}
 	p.enter(stage)

@@ -29,10 +29,16 @@ type Restore struct {
 
 	Progress *Progress // may be nil
 
+	// Memory, if set, keeps a file that is small enough between the two readings,
+	// encrypted as it is, so that the store is read once.
+	Memory *Memory
+
 	// Displaced, if set, is told of each file of which an older version is read,
 	// since the newest is not what the manifest says: before the target gets
 	// anything.
 	Displaced func(d *storage.Displaced)
+
+	forget func() // what Memory keeps
 }
 
 // Run brings the file back. The file is read twice: first it is compared with
@@ -44,6 +50,8 @@ type Restore struct {
 // header that the first one saw, and whoever exchanges what follows would need
 // the key that this header seals.
 func (r *Restore) Run(ctx context.Context) error {
+	r.forget = r.Memory.keep(&r.File)
+	defer r.forget()
 	header, format, err := r.check(ctx)
 	if err != nil {
 		return at(StageVerify, err)
@@ -85,6 +93,7 @@ func (r *Restore) check(ctx context.Context) ([]byte, encryptor.Format, error) {
 // mend is check after one of the files was found to differ, by cause, behind so
 // many good ones: older versions may be what the manifest says.
 func (r *Restore) mend(ctx context.Context, good int, cause error) ([]byte, encryptor.Format, error) {
+	r.forget() // it may be what differs
 	r.Progress.restart(StageVerify, r.File.totalStored())
 	for _, f := range r.File.files()[good:] {
 		if cause == nil {

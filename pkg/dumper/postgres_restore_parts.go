@@ -1,0 +1,212 @@
+package dumper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"go.uber.org/zap"
+)
+
+// pgRestoring is a restore of parts that goes on.
+type pgRestoring struct {
+	p       *Postgres
+	parts   Parts
+	options RestoreOptions
+	plan    pgPlan
+	schema  *pgSchema
+	args    []string
+}
+
+// RestoreParts restores what the parts of a Snapshot hold: what comes before the
+// data, then the data, so many parts at once, each streamed from its source, then
+// what comes after. With o.Create the database is made first, and dropped again on
+// an error. Into a database that exists, everything goes through one session in a
+// single transaction, one part after the other: an error means that nothing was
+// changed.
+//
+// The rows of each table are counted as they go by; another number than the
+// contents say is an ErrOtherRows.
+func (p *Postgres) RestoreParts(ctx context.Context, parts Parts, jobs int, o RestoreOptions) error {
+	if p.conn.Database == "" {
+		return errors.New("no database to restore into: name it with --db-name or DBACKED_DB_NAME")
+	}
+	if err := parts.check(); err != nil {
+		return err
+	}
+	schema, err := keepSchema(ctx, parts.Schema)
+	if err != nil {
+		return fmt.Errorf("reading the definitions: %w", err)
+	}
+	defer schema.close()
+	plan, err := p.planRestore(ctx, schema.archive, o)
+	if err != nil {
+		return err
+	}
+	r := &pgRestoring{p: p, parts: parts, options: o, plan: plan, schema: schema, args: pgRestoreArgs(o)}
+	if !o.Create {
+		if err := r.needPsql(); err != nil {
+			return err
+		}
+		if err := r.inOneTransaction(ctx); err != nil {
+			return p.failedRestore(ctx, err, o)
+		}
+		return nil
+	}
+	if err := p.createDatabase(ctx, schema.archive, o); err != nil {
+		return err
+	}
+	if err := r.atOnce(ctx, max(1, jobs)); err != nil {
+		return p.failedRestore(ctx, err, o)
+	}
+	return p.finishRestore(ctx, schema.archive, o)
+}
+
+// check says whether the parts are those that the contents speak of.
+func (parts Parts) check() error {
+	there := map[string]bool{}
+	for _, part := range parts.Data {
+		there[part.Name] = true
+	}
+	for _, name := range parts.Contents.Parts {
+		if !there[name] {
+			return fmt.Errorf("%w: the backup's list of tables names the part %s, which is not there", ErrIncomplete, name)
+		}
+		delete(there, name)
+	}
+	for name := range there {
+		return fmt.Errorf("%w: the backup's list of tables does not name the part %s", ErrIncomplete, name)
+	}
+	return nil
+}
+
+// with is the arguments of every pg_restore, and more.
+func (r *pgRestoring) with(more ...string) []string {
+	return append(r.args[:len(r.args):len(r.args)], more...)
+}
+
+// atOnce restores into a database that nobody uses yet, by several sessions.
+func (r *pgRestoring) atOnce(ctx context.Context, jobs int) error {
+	if err := r.p.load(ctx, r.plan, r.schema.reader(), r.with("--section=pre-data")); err != nil {
+		return fmt.Errorf("making what the data goes into: %w", err)
+	}
+	if err := r.fill(ctx, jobs); err != nil {
+		return err
+	}
+	if err := r.complete(ctx, jobs); err != nil {
+		return fmt.Errorf("making the indexes and what else comes after the data: %w", err)
+	}
+	return nil
+}
+
+// fill restores the data, so many parts at once. The first failure ends them all.
+func (r *pgRestoring) fill(ctx context.Context, jobs int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan PartSource, len(r.parts.Data))
+	for _, part := range r.parts.Data {
+		next <- part
+	}
+	close(next)
+	var workers sync.WaitGroup
+	for range min(jobs, len(r.parts.Data)) {
+		workers.Go(func() {
+			for part := range next {
+				if ctx.Err() != nil {
+					return
+				}
+				if err := r.fillFrom(ctx, part, jobs); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+func (r *pgRestoring) fillFrom(ctx context.Context, part PartSource, jobs int) error {
+	return r.read(ctx, part, func(ctx context.Context, a *pgArchive) error {
+		plan := r.plan
+		plan.single = a.whole && plan.holds(a.filling*int64(jobs))
+		return r.p.load(ctx, plan, a.body, r.with("--section=data"))
+	})
+}
+
+// read gives the archive of a part to use, and compares what went by with the
+// contents.
+func (r *pgRestoring) read(ctx context.Context, part PartSource, use func(ctx context.Context, a *pgArchive) error) error {
+	err := part.Source(ctx, func(ctx context.Context, in io.Reader) error {
+		held := newPgHeld(Part{Name: part.Name})
+		a, err := openCounted(in, held)
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		if a.header.Minor != r.schema.archive.header.Minor {
+			return fmt.Errorf("%w: another pg_dump (%s) made it than the definitions (%s)", ErrOtherRows, a.header.ToolVersion, r.schema.archive.header.ToolVersion)
+		}
+		if err := use(ctx, a); err != nil {
+			return err
+		}
+		return r.parts.Contents.compare(part.Name, held)
+	})
+	if err != nil {
+		return fmt.Errorf("restoring the part %s: %w", part.Name, err)
+	}
+	return nil
+}
+
+// complete makes what comes after the data. pg_restore refreshes materialized
+// views, and makes event triggers, when all else is there, one after the other.
+func (r *pgRestoring) complete(ctx context.Context, jobs int) error {
+	if r.plan.psql != "" {
+		return r.p.load(ctx, r.plan, r.schema.reader(), r.with("--section=post-data"))
+	}
+	application, conninfo := r.p.session()
+	t, err := r.p.loader(r.plan.program.path, application, r.with("--section=post-data", fmt.Sprintf("--jobs=%d", jobs), conninfo)...)
+	if err != nil {
+		return err
+	}
+	t.file = r.schema.file
+	t.args = append(t.args, t.filePath())
+	return t.input(ctx, nothing{}, io.Discard)
+}
+
+// nothing is an empty input.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+
+// inOneTransaction restores into a database that others may use, by one psql.
+func (r *pgRestoring) inOneTransaction(ctx context.Context) error {
+	r.p.log.Info("the restore goes into a database that exists: in one transaction, and so by one session; several at once are faster, into a database that the restore makes itself (--create with another --db-name, or --new-database)",
+		zap.String("database", r.p.conn.Database))
+	r.plan.single = true
+	return r.p.runScript(ctx, r.plan, func(ctx context.Context, application string, w io.Writer) error {
+		write := func(body io.Reader, args []string) error {
+			return r.p.writeScript(ctx, r.plan, application, body, args, w)
+		}
+		var clean []string
+		if r.options.Clean {
+			clean = pgClean // of the data, they drop large objects
+			if err := r.writeDrops(ctx, application, w); err != nil {
+				return err
+			}
+		}
+		if err := write(r.schema.reader(), r.with("--section=pre-data")); err != nil {
+			return err
+		}
+		for _, part := range r.parts.Data {
+			err := r.read(ctx, part, func(_ context.Context, a *pgArchive) error {
+				return write(a.body, r.with(append(clean, "--section=data")...))
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return write(r.schema.reader(), r.with("--section=post-data"))
+	})
+}
