@@ -81,7 +81,7 @@ func (r *pgRestoring) writeDrops(ctx context.Context, application string, w io.W
 	if err := from.input(ctx, r.schema.reader(), drops); err != nil {
 		return err
 	}
-	script := &pgScript{w: w, old: r.plan.server < 1700, inner: true}
+	script := &pgScript{w: w, old: r.plan.newer(), inner: true}
 	if _, err := script.Write(drops.script()); err != nil {
 		return err
 	}

@@ -50,12 +50,16 @@ func (p *Postgres) writeScript(ctx context.Context, plan pgPlan, application str
 	if err != nil {
 		return err
 	}
-	script := &pgScript{w: w, old: plan.server < 1700, inner: plan.single}
+	script := &pgScript{w: w, old: plan.newer(), inner: plan.single}
 	if err := from.input(ctx, body, script); err != nil {
 		return err
 	}
 	return script.flush()
 }
+
+// newer says that pg_restore begins its scripts with a setting that the server does
+// not know.
+func (p *pgPlan) newer() bool { return p.program.release >= 1700 && p.server < 1700 }
 
 const (
 	pgScriptHead = 8 << 10 // bytes in which a script's BEGIN and settings are

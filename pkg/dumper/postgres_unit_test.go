@@ -84,22 +84,45 @@ func TestPgNeeded(t *testing.T) {
 	}
 }
 
-// TestPgScript: the setting goes, wherever a piece ends; nothing else does.
+// TestPgScript: what does not belong there goes, wherever a piece ends; nothing
+// else does.
 func TestPgScript(t *testing.T) {
-	const rest = "SET x = 1;\nCOPY t FROM stdin;\nSET transaction_timeout = 0;\n"
-	for _, head := range []string{"SET lock_timeout = 0;\nSET transaction_timeout = 0;\n", "SET transaction_timeout = 0;\n"} {
-		for size := 1; size < len(head+rest); size++ {
-			var out bytes.Buffer
-			s := &pgScript{w: &out}
-			for p := head + rest; p != ""; p = p[min(size, len(p)):] {
-				if _, err := s.Write([]byte(p[:min(size, len(p))])); err != nil {
-					t.Fatal(err)
+	const (
+		setting = "SET transaction_timeout = 0;\n"
+		rest    = "SET x = 1;\nCOPY t FROM stdin;\nBEGIN;\n" + setting + "COMMIT;\n\\.\n"
+		end     = "\n-- complete\n"
+	)
+	for _, inner := range []bool{false, true} {
+		for _, old := range []bool{false, true} {
+			text, want := "--\nBEGIN;\nSET lock_timeout = 0;\n"+setting+rest+"COMMIT;\n"+end, "--\n"
+			if !inner {
+				want += "BEGIN;\n"
+			}
+			want += "SET lock_timeout = 0;\n"
+			if !old {
+				want += setting
+			}
+			want += rest
+			if !inner {
+				want += "COMMIT;\n"
+			}
+			want += end
+			for size := 1; size < len(text); size++ {
+				var out bytes.Buffer
+				s := &pgScript{w: &out, old: old, inner: inner}
+				for p := text; p != ""; p = p[min(size, len(p)):] {
+					if _, err := s.Write([]byte(p[:min(size, len(p))])); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := s.flush(); err != nil || out.String() != want {
+					t.Fatalf("inner %v, old %v, in pieces of %d: %q, %v", inner, old, size, &out, err)
 				}
 			}
-			if err := s.flush(); err != nil || out.String() != strings.TrimSuffix(head, "SET transaction_timeout = 0;\n")+rest {
-				t.Fatalf("in pieces of %d: %q, %v", size, &out, err)
-			}
 		}
+	}
+	if s := (&pgScript{w: io.Discard, inner: true}); s.flush() != errScript {
+		t.Error("a script without a transaction is taken for one")
 	}
 	var out bytes.Buffer
 	s := &pgScript{w: &out}
@@ -109,7 +132,7 @@ func TestPgScript(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	s = &pgScript{w: writerFunc(func([]byte) (int, error) { return 0, broken })}
-	if _, err := s.Write([]byte(rest)); err != broken {
+	if _, err := s.Write([]byte(long)); err != broken {
 		t.Errorf("%v", err)
 	}
 }
