@@ -16,24 +16,35 @@ import (
 )
 
 type listCommand struct {
-	Name string `arg:"" optional:"" help:"The instance, as in /etc/dbacked/NAME.env."`
-	JSON bool   `name:"json" help:"Print JSON, one object a backup."`
+	Name   string `arg:"" optional:"" help:"The instance, as in /etc/dbacked/NAME.env."`
+	Backup string `arg:"" optional:"" help:"With --tables, the backup's id, or how it begins; the newest if it is left out."`
+	Tables bool   `name:"tables" help:"List the tables of a backup instead, with their rows. Needs the private key."`
+	JSON   bool   `name:"json" help:"Print JSON, one object a backup, or a table."`
 
 	config.CommonFlags
 	config.StorageFlags
+	config.OpenFlags
 	config.TrustFlags
 	fromFlags
 }
 
 // Help shows examples.
 func (*listCommand) Help() string {
-	return `Examples:
+	return `With --tables, a backup's tables are listed: their rows, the size of these in the dump, and the part that
+holds them. A backup that was made in parallel has such a list; of another one of PostgreSQL, all of the
+dump is read and counted.
+
+Examples:
   dbacked list shop
-  dbacked list shop --json | jq -r .id`
+  dbacked list shop --json | jq -r .id
+  dbacked list shop 20261122T215643Z-7f3c2a --tables --private-key-path private.pem`
 }
 
 func (l *listCommand) Run(ctx context.Context, a *app) error {
-	c, err := a.load(l.Name, config.Flags{CommonFlags: l.CommonFlags, StorageFlags: l.StorageFlags, TrustFlags: l.TrustFlags}, config.NeedStorage)
+	if err := l.check(); err != nil {
+		return err
+	}
+	c, err := a.load(l.Name, config.Flags{CommonFlags: l.CommonFlags, StorageFlags: l.StorageFlags, OpenFlags: l.OpenFlags, TrustFlags: l.TrustFlags}, l.need())
 	if err != nil {
 		return err
 	}
@@ -46,7 +57,13 @@ func (l *listCommand) Run(ctx context.Context, a *app) error {
 	}
 	if old != nil {
 		defer old.close()
+		if l.Tables {
+			return &refusedError{errors.New("the former service's backups have no list of their tables: restore one under another --db-name to see them")}
+		}
 		return old.list(a, l.JSON)
+	}
+	if l.Tables {
+		return l.tables(ctx, a, c)
 	}
 	var removed []placed
 	entries, err := a.placedIn(c, func(one *config.Config) ([]catalog.Entry, error) {

@@ -28,6 +28,14 @@ type TableContent struct {
 	Counted bool   `json:"counted,omitempty"` // Rows is what the server counted, and not only what went by
 }
 
+// Name is what people call the table, quoted where SQL wants it.
+func (t TableContent) Name() string {
+	if t.Schema == "" {
+		return t.Table
+	}
+	return pgTableName{t.Schema, t.Table}.String()
+}
+
 // Contents says which table is in which part.
 type Contents struct {
 	Version int            `json:"version"` // 1
