@@ -57,6 +57,8 @@ type Entry struct {
 	Owner     string
 	Defn      string // the SQL that makes it, if KeepDefn asked for it
 	HasData   bool   // whether the archive must hold a block for it
+
+	Dependencies []int // the IDs of the entries that it needs, if KeepDependencies asked for them
 }
 
 // Block is what was counted in the data of a table.

@@ -3,6 +3,7 @@ package pgarchive
 import (
 	"fmt"
 	"math/bits"
+	"strconv"
 )
 
 const (
@@ -65,7 +66,7 @@ func (v *Verifier) readEntry() (e Entry, err error) {
 	if err := v.readStatements(&e); err != nil {
 		return e, err
 	}
-	if err := v.readDependencies(); err != nil {
+	if e.Dependencies, err = v.readDependencies(); err != nil {
 		return e, err
 	}
 	e.HasData, err = v.readOffset()
@@ -112,13 +113,26 @@ func (v *Verifier) readStatements(e *Entry) (err error) {
 	return s.strings(1) // WITH OIDS
 }
 
-// readDependencies passes over the numbers of other entries, up to a null string.
-func (v *Verifier) readDependencies() error {
+// readDependencies reads the numbers of other entries, up to a null string, and
+// keeps them if they are wanted.
+func (v *Verifier) readDependencies() (ids []int, err error) {
+	limit := 0
+	if v.KeepDependencies {
+		limit = MaxString
+	}
 	for {
-		_, null, err := v.src.string(0)
+		text, null, err := v.src.string(limit)
 		if err != nil || null {
-			return err
+			return ids, err
 		}
+		if !v.KeepDependencies {
+			continue
+		}
+		id, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: a dependency on %q, which is no number", ErrDamaged, text)
+		}
+		ids = append(ids, id)
 	}
 }
 

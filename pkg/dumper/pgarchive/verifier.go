@@ -17,6 +17,10 @@ type Verifier struct {
 	// entry of that description and tag. Set it before the first Write.
 	KeepDefn func(desc, tag string) bool
 
+	// KeepDependencies has OnEntry get what each entry needs. Some of that may not
+	// be in the archive. Set it before the first Write.
+	KeepDependencies bool
+
 	// OnBlock, if not nil, is called at the end of each block of a table's data,
 	// with what was counted in it. Set it before the first Write.
 	OnBlock func(Block)
@@ -24,9 +28,11 @@ type Verifier struct {
 	header  Header
 	ready   bool // the table of contents has been read
 	entries int  // in the table of contents
+	head    int64
 	toc     ledger
 
 	src  source
+	size int                     // of the current piece of input
 	step func() (struct{}, bool) // runs the walker until it needs more input
 	stop func()
 	err  error
@@ -55,7 +61,7 @@ func (v *Verifier) Write(p []byte) (int, error) {
 	if v.done {
 		return 0, fmt.Errorf("%w: data after its end", ErrDamaged)
 	}
-	v.src.p = p
+	v.src.p, v.size = p, len(p)
 	v.step()
 	v.src.read += int64(len(p))
 	v.src.p = nil
@@ -86,6 +92,10 @@ func (v *Verifier) Header() (h Header, ok bool) { return v.header, v.header.Majo
 // Ready says whether the whole table of contents has been read.
 func (v *Verifier) Ready() bool { return v.ready }
 
+// HeadSize is the number of bytes up to the end of the table of contents, once
+// that has been read: by themselves they are an archive that holds no data.
+func (v *Verifier) HeadSize() int64 { return v.head }
+
 // Entries is the number of entries that the table of contents has.
 func (v *Verifier) Entries() int { return v.entries }
 
@@ -98,6 +108,7 @@ func (v *Verifier) walk() error {
 		return v.explain(err, "its table of contents")
 	}
 	v.ready = true
+	v.head = v.src.read + int64(v.size-len(v.src.p))
 	return v.readBlocks()
 }
 

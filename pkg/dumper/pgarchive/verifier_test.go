@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -301,6 +302,32 @@ func TestCountsRows(t *testing.T) {
 					t.Errorf("%q in pieces of %d, written by %d: %+v, %v", text, size, step, got, err)
 				}
 			}
+		}
+	}
+}
+
+// TestVerifierDependencies: what an entry needs is kept when it is asked for, and
+// the table of contents ends where the data begins.
+func TestVerifierDependencies(t *testing.T) {
+	for _, keep := range []bool{true, false} {
+		archive := sample(14)
+		v := NewVerifier()
+		v.KeepDependencies = keep
+		var entries []Entry
+		v.OnEntry = func(e Entry) { entries = append(entries, e) }
+		for _, b := range archive { // byte by byte
+			if _, err := v.Write([]byte{b}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := v.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := entries[0].Dependencies; slices.Equal(got, []int{12, 13}) != keep {
+			t.Errorf("kept %t: %v", keep, got)
+		}
+		if at := v.HeadSize(); archive[at] != blockData || archive[at+2] != 70 {
+			t.Errorf("the head is said to end at %d", at)
 		}
 	}
 }
