@@ -21,9 +21,11 @@ type pgArchive struct {
 	locks    int64     // estimate of the locks that one transaction would hold
 	filling  int64     // the same, of one that only fills what is there
 	whole    bool      // whether the whole table of contents was seen
+	head     []byte    // what was read
 	body     io.Reader // the archive from its first byte; ends only if it is whole
 	verifier *pgarchive.Verifier
 	held     *pgHeld // if set, takes note of what the archive holds
+	each     func(pgarchive.Entry)
 }
 
 // pgDatabaseEntries are the entries about the database as such.
@@ -40,19 +42,27 @@ func openArchive(r io.Reader) (*pgArchive, error) { return openCounted(r, nil) }
 
 // openCounted is openArchive, with the rows counted that go by.
 func openCounted(r io.Reader, held *pgHeld) (*pgArchive, error) {
-	a := &pgArchive{verifier: pgarchive.NewVerifier(), held: held}
+	return openUpTo(r, held, pgHeadSize, nil)
+}
+
+// openUpTo is openCounted, with a bound of its own for the head, and with each
+// entry told of, if each is not nil, with what it needs.
+func openUpTo(r io.Reader, held *pgHeld, limit int, each func(pgarchive.Entry)) (*pgArchive, error) {
+	a := &pgArchive{verifier: pgarchive.NewVerifier(), held: held, each: each}
+	a.verifier.KeepDependencies = each != nil
 	a.verifier.KeepDefn = func(desc, tag string) bool { return aboutDatabase(desc, tag) }
 	a.verifier.OnEntry = a.note
 	if held != nil {
 		a.verifier.OnBlock = held.block
 	}
-	head, err := a.readHead(r)
+	head, err := a.readHead(r, limit)
 	if err != nil {
 		a.close()
 		return nil, err
 	}
 	a.header, _ = a.verifier.Header()
 	a.whole = a.verifier.Ready()
+	a.head = head
 	a.body = io.MultiReader(bytes.NewReader(head), &pgArchiveReader{r: r, v: a.verifier})
 	return a, nil
 }
@@ -61,10 +71,10 @@ func openCounted(r io.Reader, held *pgHeld) (*pgArchive, error) {
 func (a *pgArchive) close() { _ = a.verifier.Close() }
 
 // readHead reads until the table of contents ends or is too large.
-func (a *pgArchive) readHead(r io.Reader) ([]byte, error) {
+func (a *pgArchive) readHead(r io.Reader, limit int) ([]byte, error) {
 	var head bytes.Buffer
 	piece := make([]byte, 32<<10)
-	for !a.verifier.Ready() && head.Len() < pgHeadSize {
+	for !a.verifier.Ready() && head.Len() < limit {
 		n, err := r.Read(piece)
 		head.Write(piece[:n])
 		if n > 0 {
@@ -119,6 +129,9 @@ func (a *pgArchive) note(e pgarchive.Entry) {
 	a.filling += pgFillingLocks(e.Desc)
 	if a.held != nil {
 		a.held.entry(e)
+	}
+	if a.each != nil {
+		a.each(e)
 	}
 	if !aboutDatabase(e.Desc, e.Tag) {
 		return

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 )
 
 // runScript lets write write a script, and psql run it. psql sees the end of the
@@ -42,6 +43,12 @@ func (p *Postgres) runScript(ctx context.Context, plan pgPlan, write func(ctx co
 // writeScript lets a pg_restore with those arguments make a script of an archive,
 // for the session of that name.
 func (p *Postgres) writeScript(ctx context.Context, plan pgPlan, application string, body io.Reader, args []string, w io.Writer) error {
+	return p.writeListed(ctx, plan, application, body, nil, args, w)
+}
+
+// writeListed is writeScript, of the entries alone that the list names, if there is
+// one, and in its order.
+func (p *Postgres) writeListed(ctx context.Context, plan pgPlan, application string, body io.Reader, list *os.File, args []string, w io.Writer) error {
 	args = append(append([]string(nil), args...), "--file=-")
 	if plan.single {
 		args = append(args, "--single-transaction")
@@ -49,6 +56,10 @@ func (p *Postgres) writeScript(ctx context.Context, plan pgPlan, application str
 	from, err := p.loader(plan.program.path, application, args...)
 	if err != nil {
 		return err
+	}
+	if list != nil {
+		from.file = list
+		from.args = append(from.args, "--use-list="+from.filePath())
 	}
 	script := &pgScript{w: w, old: plan.newer(), inner: plan.single}
 	if err := from.input(ctx, body, script); err != nil {
