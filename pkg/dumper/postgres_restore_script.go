@@ -62,7 +62,12 @@ func (p *Postgres) writeListed(ctx context.Context, plan pgPlan, application str
 		from.args = append(from.args, "--use-list="+from.filePath())
 	}
 	script := &pgScript{w: w, old: plan.newer(), inner: plan.single}
-	if err := from.input(ctx, body, script); err != nil {
+	err = from.input(ctx, body, script)
+	if exit, ok := errors.AsType[*ExitError](err); list != nil && ok && exit.Code == 0 {
+		// It has all that the list names. Whether the archive is whole, its end tells.
+		_, err = io.Copy(io.Discard, body)
+	}
+	if err != nil {
 		return err
 	}
 	return script.flush()

@@ -183,6 +183,20 @@ func TestPostgresRestoreTablesReads(t *testing.T) {
 	if !slices.Equal(read, []string{"orders_1"}) {
 		t.Errorf("read %q", read)
 	}
+	// A pg_restore that has what it wants of a dump does not wait for its end.
+	s.SQL(t, "shop", "CREATE TABLE zz AS SELECT i, repeat(md5(i::text), 9) t FROM generate_series(1, 20000) i")
+	p := pgFor(t, s, "shop", b.tools)
+	archive := mustDump(t, p)
+	s.SQL(t, "shop", "TRUNCATE other")
+	b.mustTables(t, p, WholeDump(pgSource(archive)), TableOptions{}, "other")
+	if got := s.SQL(t, "shop", "SELECT count(*) FROM other"); got != "50" {
+		t.Errorf("%s rows", got)
+	}
+	s.SQL(t, "shop", "TRUNCATE other")
+	_, err := p.RestoreTables(t.Context(), WholeDump(pgSource(archive[:len(archive)-1])), []string{"other"}, TableOptions{})
+	if got := s.SQL(t, "shop", "SELECT count(*) FROM other"); !errors.Is(err, ErrIncomplete) || got != "0" {
+		t.Errorf("of a dump that is cut, %s rows came back: %v", got, err)
+	}
 }
 
 // TestPostgresPatterns reads names as psql does.
