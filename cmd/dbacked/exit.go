@@ -20,7 +20,7 @@ const (
 	exitFailure     = 1   // what was asked for failed
 	exitUsage       = 64  // wrong flags or arguments
 	exitDamaged     = 65  // a backup is damaged, cut, or not for this key
-	exitNotFound    = 66  // no such backup
+	exitNotFound    = 66  // no such backup, or no such table in it
 	exitRefused     = 73  // refused in order not to lose data
 	exitPartial     = 74  // a backup was made, but not in every place
 	exitAgain       = 75  // another run holds the lock, the dump gave way to others, or the agent was told to end after its run
@@ -82,6 +82,8 @@ func exitStatus(err error) int {
 		{is(dumper.ErrWrongEngine), exitRefused},
 		{is(dumper.ErrOtherRows), exitDamaged},
 		{is(dumper.ErrSessions), exitRefused},
+		{is(dumper.ErrHasRows), exitRefused},
+		{is(dumper.ErrNoTable), exitNotFound},
 		{is(dumper.ErrNotOwner), exitRefused},
 	} {
 		if row.is(err) {

@@ -20,6 +20,8 @@ type restoreCommand struct {
 	RawInput  bool `name:"raw-input" help:"Read an encrypted file from standard input instead of the storage."`
 	RawOutput bool `name:"raw-output" help:"Write the decrypted dump to standard output instead of a database."`
 
+	Table []string `name:"table" placeholder:"TABLE" sep:"none" help:"Restore this table alone, as schema.name; * and ? stand for more, and names may be quoted. Repeatable. PostgreSQL only."`
+
 	NewDatabase  bool `name:"new-database" help:"Restore beside the database, into a new one that takes its name when all is well; the old one is kept under another name. PostgreSQL only."`
 	Create       bool `name:"create" help:"Create the database first, with the encoding, locale, settings and grants it had."`
 	CreateRoles  bool `name:"create-roles" xor:"roles" help:"Create the roles that are missing, without login."`
@@ -31,7 +33,7 @@ type restoreCommand struct {
 
 	Jobs int `name:"jobs" placeholder:"N" help:"Parts of a backup that was made in parallel to restore at once, into a database that the restore makes. Default: half the cores, at least 2."`
 
-	Force                bool `name:"force" help:"Restore into a database that is not empty, replacing what the backup holds too. With --new-database: end the sessions that are connected to the old one."`
+	Force                bool `name:"force" help:"Restore into a database that is not empty, replacing what the backup holds too. With --table: into tables that have rows, which are removed first. With --new-database: end the sessions that are connected to the old one."`
 	AcceptUnprovedOrigin bool `name:"accept-unproved-origin" help:"Restore although nothing proves who made the backup. What it holds is run as SQL."`
 	Yes                  bool `name:"yes" short:"y" help:"Do not ask."`
 
@@ -49,12 +51,19 @@ func (*restoreCommand) Help() string {
 	return `What is about to happen is shown, and asked about, before anything is written. The --db flags choose
 another database, host or user than the backup came from.
 
+With --table, single tables come back into a database that need not be empty, in one transaction. One that
+is there must have no rows, or --force, and gets its rows alone; its sequences keep their values. For another
+one, what it needs is made too. A foreign key, a trigger or a partition whose other end is not there is left
+out and named. Of a backup that was made in parallel, the files that hold no such table are not read.
+
 Examples:
   dbacked restore shop --private-key-path private.pem
   sudo dbacked restore shop --run-as postgres --create --private-key-path private.pem
   dbacked restore shop 20261122T215643Z-7f3c2a --db-name shop_copy --create
   dbacked restore shop --new-database --private-key-path private.pem
   dbacked restore shop --from s3 --private-key-path private.pem
+  dbacked restore shop --table public.orders --private-key-path private.pem
+  dbacked restore shop --table 'public.order_*' --table '"My Schema"."My Table"' --db-name shop_copy
   dbacked restore shop --last-backup --raw-output -y > shop.dump
   dbacked restore --raw-input --db-type pg --db-username postgres --db-name shop --private-key-path private.pem --accept-unproved-origin < 0001.dbacked`
 }
@@ -94,7 +103,7 @@ func (r *restoreCommand) check() error {
 	case r.Jobs < 0:
 		return &usageError{fmt.Errorf("--jobs is %d: it is how many parts are restored at once, at least 1", r.Jobs)}
 	}
-	return nil
+	return r.checkTables()
 }
 
 // need is what must be configured.
@@ -121,6 +130,9 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	}
 	if old != nil {
 		defer old.close()
+		if len(r.Table) > 0 {
+			return &refusedError{errors.New("the former service's backups are restored as a whole: under another --db-name, from which the table can be copied")}
+		}
 		return old.restore(ctx, a, r)
 	}
 	var e catalog.Entry
@@ -169,15 +181,8 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 		run.Progress = new(pipeline.Progress)
 		return r.toOutput(ctx, a, run)
 	}
-	dump, err := files.dump(ctx, r.jobs())
-	if err != nil {
-		return err
-	}
 	t := &target{app: a, config: c, options: r, manifest: e.Manifest, db: openDatabase(c, a.logger())}
-	if t.globals, err = files.globals(ctx); err != nil {
-		return err
-	}
-	if err := t.restore(ctx, dump); err != nil {
+	if err := t.fromFiles(ctx, files); err != nil {
 		return err
 	}
 	if !files.proved {
@@ -190,6 +195,21 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 		a.warn("the id of this backup could not be remembered: " + err.Error())
 	}
 	return nil
+}
+
+// fromFiles restores the files of a backup, or some tables of them.
+func (t *target) fromFiles(ctx context.Context, files *backupFiles) (err error) {
+	if t.globals, err = files.globals(ctx); err != nil {
+		return err
+	}
+	if len(t.options.Table) > 0 {
+		return t.restoreTables(ctx, files)
+	}
+	dump, err := files.dump(ctx, t.options.jobs())
+	if err != nil {
+		return err
+	}
+	return t.restore(ctx, dump)
 }
 
 // choose finds the backup to restore.

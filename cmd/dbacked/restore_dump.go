@@ -45,7 +45,8 @@ func (d wholeDump) into(ctx context.Context, t *target, o dumper.RestoreOptions,
 type splitDump struct {
 	parts  dumper.Parts
 	jobs   int
-	stored int64 // bytes of all parts
+	stored int64            // bytes of all parts
+	sizes  map[string]int64 // the same of each part with rows, by its name
 	seen   *pipeline.Progress
 }
 
@@ -68,16 +69,18 @@ func (f *backupFiles) split(ctx context.Context, jobs int) (*splitDump, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &splitDump{jobs: jobs, seen: new(pipeline.Progress)}
+	d := &splitDump{jobs: jobs, seen: new(pipeline.Progress), sizes: map[string]int64{}}
 	d.parts.Contents = contents
 	memory := pipeline.NewMemory(keptFiles)
 	for _, file := range f.manifest.Files {
 		if file.Continues || file.Kind != catalog.KindSchema && file.Kind != catalog.KindData {
 			continue
 		}
+		stored := int64(0)
 		for _, piece := range f.manifest.Chain(file) {
-			d.stored += piece.StoredBytes
+			stored += piece.StoredBytes
 		}
+		d.stored += stored
 		source := f.source(file, d.seen, memory)
 		if file.Kind == catalog.KindSchema {
 			d.parts.Schema = source
@@ -87,6 +90,7 @@ func (f *backupFiles) split(ctx context.Context, jobs int) (*splitDump, error) {
 		if at >= len(contents.Parts) {
 			return nil, fmt.Errorf("backup %s has more files with data than its list of tables names, which are %d", f.manifest.ID, at)
 		}
+		d.sizes[contents.Parts[at]] = stored
 		d.parts.Data = append(d.parts.Data, dumper.PartSource{Name: contents.Parts[at], Source: source})
 	}
 	return d, nil

@@ -22,6 +22,7 @@ type TableOptions struct {
 type TableReport struct {
 	Tables  []TableRestored
 	Made    []string // what else is made, since the tables need it
+	Parts   []string // with rows, that are read
 	LeftOut []string // what belongs to the tables and is not made, and why
 }
 
@@ -186,6 +187,11 @@ func (r *TableRestore) report(chosen []pgTableName) {
 			t.Exists, t.Filled = true, there.filled && r.rows[name]
 		}
 		r.Report.Tables = append(r.Report.Tables, t)
+	}
+	for _, part := range r.restoring.parts.Data {
+		if r.reads(part.Name) {
+			r.Report.Parts = append(r.Report.Parts, part.Name)
+		}
 	}
 	r.Report.Made, r.Report.LeftOut = r.picked.report(chosen)
 }

@@ -275,7 +275,11 @@ func (p *pgPicked) all(e *pgarchive.Entry, holds func(*pgarchive.Entry) bool) bo
 }
 
 func (p *pgPicked) leave(e *pgarchive.Entry, why string) {
-	text := fmt.Sprintf("%s %s: %s", pgWord(e), pgEntryName(e), why)
+	name := pgEntryName(e)
+	if t := p.owner(e); t != nil && strings.HasPrefix(e.Tag, t.Tag+" ") {
+		name = fmt.Sprintf("%s of %s", pgName(e.Tag[len(t.Tag)+1:]), pgEntryName(t))
+	}
+	text := fmt.Sprintf("%s %s: %s", pgWord(e), name, why)
 	if !slices.Contains(p.leftOut, text) {
 		p.leftOut = append(p.leftOut, text)
 	}
@@ -286,6 +290,8 @@ func pgWord(e *pgarchive.Entry) string {
 	switch e.Desc {
 	case "FK CONSTRAINT":
 		return "foreign key"
+	case "CHECK CONSTRAINT":
+		return "constraint"
 	case "TABLE ATTACH":
 		return "partition"
 	}
@@ -293,10 +299,10 @@ func pgWord(e *pgarchive.Entry) string {
 }
 
 func pgEntryName(e *pgarchive.Entry) string {
-	if e.Namespace == "" {
-		return e.Tag
-	}
-	if strings.ContainsAny(e.Tag, " (") { // more than a name
+	switch {
+	case e.Namespace == "":
+		return pgName(e.Tag)
+	case strings.HasSuffix(e.Tag, ")"): // a function with its types
 		return pgName(e.Namespace) + "." + e.Tag
 	}
 	return pgTableName{e.Namespace, e.Tag}.String()

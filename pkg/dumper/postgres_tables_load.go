@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/dbacked/dbacked/pkg/dumper/pgarchive"
@@ -106,7 +107,7 @@ func (r *TableRestore) write(ctx context.Context, application string, body io.Re
 // writeData writes the rows, of the parts that hold some of the tables.
 func (r *TableRestore) writeData(ctx context.Context, application string, w io.Writer) error {
 	for _, part := range r.restoring.parts.Data {
-		if !r.reads(part.Name) {
+		if !slices.Contains(r.Report.Parts, part.Name) {
 			continue
 		}
 		if err := r.writePart(ctx, application, part, w); err != nil {
