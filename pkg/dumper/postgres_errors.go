@@ -33,6 +33,7 @@ func pgHints() []pgHint {
 		hint(`no pg_hba\.conf entry`, `the server's pg_hba.conf lets {role} in neither from this host nor with this encryption`),
 		hint(`server version mismatch`, `install the client package of the server's version, or name its folder in DBACKED_TOOLS_PATH`),
 		hint(`cannot drop .* because other objects depend on it`, `the target holds objects that the dump does not know: restore into a new database (--create with another --db-name)`),
+		hint(`insert or update on table .* violates foreign key constraint`, `rows that the table refers to are not there: restore the table that had them as well, before or with it (--table), or restore into another --db-name, where that foreign key is left out`),
 		hint(`cannot truncate a table referenced in a foreign key constraint`, `restore the tables that refer to it as well (--table for each of them), or drop their foreign keys first`),
 		hint(`tablespace "([^\n]*)" does not exist`, `the target lacks the tablespace $1: make it with CREATE TABLESPACE`),
 		hint(`max_locks_per_transaction`, `raise max_locks_per_transaction on the server and restart it, or let dbacked make the database (--create), which needs no single transaction`),

@@ -93,15 +93,23 @@ func TestPostgresRestoreTables(t *testing.T) {
 				s.SQL(t, p.conn.Database, `DROP TABLE orders_1`)
 				b.mustTables(t, p, parts, TableOptions{}, "orders_1")
 				same()
-				s.SQL(t, p.conn.Database, `TRUNCATE orders_2, "My Schema"."a.b"; CREATE TRIGGER i BEFORE INSERT ON "My Schema"."a.b" FOR EACH ROW EXECUTE FUNCTION "My Schema".loud()`)
+				s.SQL(t, p.conn.Database, `TRUNCATE orders_2, "My Schema"."a.b"; CREATE TRIGGER i BEFORE INSERT ON "My Schema"."a.b" FOR EACH ROW EXECUTE FUNCTION "My Schema".loud();
+					ALTER TABLE "My Schema"."a.b" ENABLE ALWAYS TRIGGER i; CREATE TRIGGER j BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION "My Schema".loud()`)
 				report = b.mustTables(t, p, parts, TableOptions{}, "orders_2", `"a.b"`)
 				if !report.Tables[0].Exists || report.Tables[0].Filled || report.Tables[0].Rows != 100 {
 					t.Errorf("%+v", report)
 				}
-				if got := s.SQL(t, p.conn.Database, `SELECT tgenabled FROM pg_trigger WHERE tgname = 'i'; DROP TRIGGER i ON "My Schema"."a.b"`); got != "O" {
-					t.Errorf("the trigger is %s", got)
+				if got := s.SQL(t, p.conn.Database, `SELECT string_agg(tgenabled::text, '' ORDER BY tgname) FROM pg_trigger WHERE tgname IN ('i', 'j');
+					DROP TRIGGER i ON "My Schema"."a.b"; DROP TRIGGER j ON orders`); got != "AOOO" {
+					t.Errorf("the triggers are %s", got)
 				}
 				same()
+
+				s.SQL(t, p.conn.Database, `DROP TABLE customer CASCADE`)
+				report = b.mustTables(t, p, parts, TableOptions{}, "customer")
+				if want := []string{`foreign key "a.b_c_fkey" of "My Schema"."a.b": the table that it belongs to is not restored`}; !slices.Equal(report.LeftOut, want) {
+					t.Errorf("left out: %q", report.LeftOut)
+				}
 
 				s.SQL(t, "postgres", "CREATE DATABASE bare_"+layout)
 				p = pgFor(t, s, "bare_"+layout, tools)
@@ -142,6 +150,9 @@ func TestPostgresRestoreTablesRefuses(t *testing.T) {
 	fails("no match in one stream", b.one, TableOptions{}, "nothing_like_it", ErrNoTable, "--tables")
 	fails("a view", b.split, TableOptions{}, "seen", ErrNoTable)
 	fails("three names", b.split, TableOptions{}, "a.b.c", nil, "write schema.table")
+	s.SQL(t, "shop", `DROP TABLE "My Schema"."a.b"; DELETE FROM customer WHERE id = 9`)
+	original = s.PlainDump(t, "shop")
+	fails("what it refers to is gone", b.split, TableOptions{}, `"a.b"`, nil, "violates foreign key constraint", "restore the table that had them as well", "nothing was changed")
 	other := b.split
 	other.Contents.Tables = slices.Clone(other.Contents.Tables)
 	for i := range other.Contents.Tables {
