@@ -22,7 +22,7 @@ import (
 const (
 	// stormSeeds is how many runs there are, unless DBACKED_TEST_STORMS says
 	// another number, as make storm does. They take less than a minute.
-	stormSeeds = 100
+	stormSeeds = 60
 	// stormWorkers is how many of them go on at once: they mostly wait.
 	stormWorkers = 32
 )

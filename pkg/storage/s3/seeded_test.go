@@ -10,7 +10,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/dbtest"
 )
 
-const seeds = 40
+const seeds = 24
 
 // TestSeededFaults writes objects through a network and a service that fail at
 // random: each run ends with the object there, equal, or with an error, nothing
