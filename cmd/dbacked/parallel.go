@@ -32,6 +32,9 @@ type counter interface {
 	Count(ctx context.Context, part dumper.Part) error
 }
 
+// together is a snapshot of which so many parts must be dumped at the same time.
+type together interface{ AtOnce() int }
+
 // splitting is how a database is dumped in parts.
 type splitting struct {
 	worth func(context.Context, dumper.SnapshotOptions) (bool, error) // whether that is faster
@@ -40,8 +43,11 @@ type splitting struct {
 
 // splittingOf is nil where one stream is all there is.
 func splittingOf(db database) *splitting {
-	if pg, ok := db.(*dumper.Postgres); ok {
-		return &splitting{pg.Splits, taking(pg.Snapshot)}
+	switch db := db.(type) {
+	case *dumper.Postgres:
+		return &splitting{db.Splits, taking(db.Snapshot)}
+	case *dumper.MySQL:
+		return &splitting{db.Splits, taking(db.Snapshot)}
 	}
 	return nil
 }
@@ -143,9 +149,13 @@ func (p *parallel) plan(ctx context.Context, _ *catalog.Manifest) (pipeline.Plan
 // parts is the plan of a snapshot, which cancel ends.
 func (p *parallel) parts(s snapshot, cancel context.CancelCauseFunc) pipeline.Plan {
 	release := p.run.Progress.Hold(func() pipeline.Held { return pipeline.Held{Age: s.Age(), Blocked: s.Blocked()} })
+	before, jobs := p.before(), p.options.Jobs
+	if t, ok := s.(together); ok {
+		jobs = len(before) + t.AtOnce()
+	}
 	return pipeline.Plan{
-		Streams: append(p.before(), p.streams(s)...),
-		Jobs:    p.options.Jobs,
+		Streams: append(before, p.streams(s)...),
+		Jobs:    jobs,
 		Last:    []pipeline.Stream{{Kind: catalog.KindContents, Dump: contents(s)}},
 		Close: func() error {
 			defer cancel(nil)

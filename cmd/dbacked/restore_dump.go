@@ -126,7 +126,7 @@ func (d *splitDump) progress() *pipeline.Progress { return d.seen }
 func (d *splitDump) into(ctx context.Context, t *target, o dumper.RestoreOptions, prepare func(context.Context) error) error {
 	db, ok := t.db.(partsDatabase)
 	if !ok {
-		return &refusedError{errors.New("a backup that was made in parallel is restored into PostgreSQL only")}
+		return &refusedError{errors.New("a backup that was made in parallel cannot be restored into such a database")}
 	}
 	d.seen.Share(d.stored)
 	parts := d.parts
