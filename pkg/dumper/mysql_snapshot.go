@@ -66,7 +66,7 @@ func (m *MySQL) Snapshot(ctx context.Context, o SnapshotOptions) (*MySQLSnapshot
 	}
 	if err := s.take(ctx, o); err != nil {
 		session.close()
-		return nil, withoutProgressError(err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -170,7 +170,7 @@ func (s *MySQLSnapshot) Dump(ctx context.Context, part Part, w io.Writer) error 
 	if ctx.Err() == nil {
 		err = s.explain(err)
 	}
-	return fmt.Errorf("dumping the part %s: %w", part.Name, withoutProgressError(err))
+	return fmt.Errorf("dumping the part %s: %w", part.Name, err)
 }
 
 func (s *MySQLSnapshot) dump(ctx context.Context, part Part, w io.Writer) error {
@@ -216,11 +216,12 @@ func (s *MySQLSnapshot) run(name string) *mysqlRun {
 
 // explain says whether a failure came of what others changed.
 func (s *MySQLSnapshot) explain(err error) error {
+	err = withoutProgressError(err)
 	exit, ok := errors.AsType[*ExitError](err)
-	if !ok || errors.Is(err, ErrYield) {
+	if errors.Is(err, ErrYield) || !ok && !errors.Is(err, ErrIncomplete) {
 		return err
 	}
-	gone := strings.Contains(exit.Stderr, "Couldn't find table")
+	gone := ok && strings.Contains(exit.Stderr, "Couldn't find table") // of MariaDB, some end well without it
 	switch mysqlCode(err) {
 	case 1146, 1205, 1412:
 		gone = true
