@@ -87,7 +87,7 @@ func (f *backupFiles) split(ctx context.Context, jobs int) (*splitDump, error) {
 		if at >= len(contents.Parts) {
 			return nil, fmt.Errorf("backup %s has more files with data than its list of tables names, which are %d", f.manifest.ID, at)
 		}
-		d.parts.Data = append(d.parts.Data, dumper.PartSource{Name: contents.Parts[at], Source: source})
+		d.parts.Data = append(d.parts.Data, dumper.PartSource{Name: contents.Parts[at], Source: source, Check: f.source(file, nil, memory)})
 	}
 	return d, nil
 }

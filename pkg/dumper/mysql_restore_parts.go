@@ -26,7 +26,8 @@ func (m *MySQL) RestoreParts(ctx context.Context, parts Parts, jobs int, o Resto
 		return err
 	}
 	r := &mysqlRestoring{m: m, parts: parts, options: o, jobs: max(1, jobs)}
-	if err := r.each(ctx, func(_ context.Context, in io.Reader) error { return drained(in) }); err != nil {
+	check := func(_ context.Context, in io.Reader) error { return drained(in) }
+	if err := r.each(ctx, check, PartSource.check); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	var err error
@@ -71,7 +72,7 @@ func (r *mysqlRestoring) load(ctx context.Context) error {
 	if err := r.feed(ctx, bytes.NewReader(r.schema[0])); err != nil {
 		return fmt.Errorf("making what the data goes into: %w", err)
 	}
-	if err := r.each(ctx, r.feed); err != nil {
+	if err := r.each(ctx, r.feed, func(part PartSource) Source { return part.Source }); err != nil {
 		return err
 	}
 	for _, dump := range r.schema[1:] {
@@ -91,6 +92,14 @@ func (r *mysqlRestoring) feed(ctx context.Context, in io.Reader) error {
 	return r.m.feed(ctx, r.session, r.tool, newMySQLRewriter(stream, r.m.conn.Database, r.options.NoOwner))
 }
 
+// check is the source that is read before anything is restored.
+func (p PartSource) check() Source {
+	if p.Check != nil {
+		return p.Check
+	}
+	return p.Source
+}
+
 // drained reads a dump to its end.
 func drained(in io.Reader) error {
 	stream, err := newMySQLStream(in)
@@ -102,7 +111,7 @@ func drained(in io.Reader) error {
 
 // each gives every part to use, so many at once, and compares what went by with
 // the contents. The first failure ends them all.
-func (r *mysqlRestoring) each(ctx context.Context, use func(context.Context, io.Reader) error) error {
+func (r *mysqlRestoring) each(ctx context.Context, use func(context.Context, io.Reader) error, from func(PartSource) Source) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan PartSource, len(r.parts.Data))
@@ -117,7 +126,7 @@ func (r *mysqlRestoring) each(ctx context.Context, use func(context.Context, io.
 				if ctx.Err() != nil {
 					return
 				}
-				if err := r.read(ctx, part, use); err != nil {
+				if err := r.read(ctx, part.Name, from(part), use); err != nil {
 					cancel(err)
 				}
 			}
@@ -127,16 +136,16 @@ func (r *mysqlRestoring) each(ctx context.Context, use func(context.Context, io.
 	return context.Cause(ctx)
 }
 
-func (r *mysqlRestoring) read(ctx context.Context, part PartSource, use func(context.Context, io.Reader) error) error {
-	err := part.Source(ctx, func(ctx context.Context, in io.Reader) error {
+func (r *mysqlRestoring) read(ctx context.Context, part string, source Source, use func(context.Context, io.Reader) error) error {
+	err := source(ctx, func(ctx context.Context, in io.Reader) error {
 		rows := newMySQLRows()
 		if err := use(ctx, io.TeeReader(in, rows)); err != nil {
 			return err
 		}
-		return r.parts.Contents.compareMySQL(part.Name, rows)
+		return r.parts.Contents.compareMySQL(part, rows)
 	})
 	if err != nil {
-		return fmt.Errorf("restoring the part %s: %w", part.Name, err)
+		return fmt.Errorf("restoring the part %s: %w", part, err)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func mySources(s *MySQLSnapshot, dumps map[string][]byte) (p Parts) {
 			continue
 		}
 		p.Contents.Parts = append(p.Contents.Parts, part.Name)
-		p.Data = append(p.Data, PartSource{part.Name, mySource(dumps[part.Name])})
+		p.Data = append(p.Data, PartSource{Name: part.Name, Source: mySource(dumps[part.Name])})
 	}
 	return p
 }
