@@ -100,7 +100,7 @@ func (m *MySQL) atOnce(ctx context.Context, tools []*tool) (runs []*mysqlRun, er
 	if err != nil {
 		return nil, m.explain(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // to the pool, which is closed next
 	wait := mysqlLockTime
 	if m.limits.Lock > 0 {
 		wait = min(wait, m.limits.Lock)
