@@ -68,7 +68,7 @@ func mySources(s *MySQLSnapshot, dumps map[string][]byte) (p Parts) {
 	return p
 }
 
-// myOdd is what the sample does not have: strings that look like a dump's own, and
+// myOdd has what is easily taken for something else: strings that look like a dump's own, and
 // names of every kind.
 const myOdd = "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE);" +
 	"INSERT INTO parent VALUES (1),(2),(3); INSERT INTO child VALUES (1,1),(2,3),(3,NULL);" +
@@ -83,7 +83,7 @@ const myOdd = "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id 
 	"CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO DELETE FROM child"
 
 func testMySQLParts(t *testing.T, server *dbtest.Server) {
-	server.Sample(t, "parts")
+	server.SQL(t, "", "CREATE DATABASE parts CHARACTER SET utf8mb4")
 	server.SQL(t, "parts", myOdd)
 	m := mysqlFor(t, server, "parts")
 	s, dumps, err := myTake(t.Context(), m, 3)
