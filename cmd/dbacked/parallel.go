@@ -32,16 +32,28 @@ type counter interface {
 	Count(ctx context.Context, part dumper.Part) error
 }
 
+// together is a snapshot of which so many parts must be dumped at the same time.
+type together interface{ AtOnce() int }
+
 // splitting is how a database is dumped in parts.
 type splitting struct {
 	worth func(context.Context, dumper.SnapshotOptions) (bool, error) // whether that is faster
 	take  func(context.Context, dumper.SnapshotOptions) (snapshot, error)
+
+	// broken is the error of a snapshot that was broken off: the dump is made
+	// anew then, and in the end in one stream.
+	broken error
+
+	counts bool // whether its snapshots can count rows
 }
 
 // splittingOf is nil where one stream is all there is.
 func splittingOf(db database) *splitting {
-	if pg, ok := db.(*dumper.Postgres); ok {
-		return &splitting{pg.Splits, taking(pg.Snapshot)}
+	switch db := db.(type) {
+	case *dumper.Postgres:
+		return &splitting{db.Splits, taking(db.Snapshot), dumper.ErrConflict, true}
+	case *dumper.MySQL:
+		return &splitting{db.Splits, taking(db.Snapshot), dumper.ErrYield, false}
 	}
 	return nil
 }
@@ -67,10 +79,10 @@ type parallel struct {
 	run       *pipeline.Backup
 	log       *zap.Logger
 
-	conflicts int // snapshots that a standby broke off
+	conflicts int // snapshots that were broken off
 }
 
-// snapshotTries is how many snapshots a standby may break off before the dump is
+// snapshotTries is how many snapshots may be broken off before the dump is
 // made in one stream.
 const snapshotTries = 2
 
@@ -78,18 +90,19 @@ const snapshotTries = 2
 // that can be.
 func inParts(c *config.Config, db database, run *pipeline.Backup, log *zap.Logger) *parallel {
 	p := &parallel{
-		splitting: splittingOf(db), countRows: c.Parallel.CountRows, run: run, log: log,
+		splitting: splittingOf(db), run: run, log: log,
 		options:  dumper.SnapshotOptions{Jobs: c.Parallel.Jobs, Large: c.Parallel.LargeTable, BlockLimit: c.Parallel.BlockLimit},
 		endLimit: c.Timeouts.Connect + c.Timeouts.Stall,
 	}
 	if p.splitting == nil || run.Format == encryptor.Legacy || p.options.Jobs <= 1 {
 		return nil
 	}
+	p.countRows = c.Parallel.CountRows && p.splitting.counts
 	run.Plan = p.plan
 	return p
 }
 
-// dumpRun is a backup that is made anew when a standby broke its snapshot off.
+// dumpRun is a backup that is made anew when its snapshot was broken off.
 type dumpRun struct {
 	*pipeline.Backup
 	parallel *parallel // nil: in one stream
@@ -107,11 +120,11 @@ func (r *dumpRun) Run(ctx context.Context) (*catalog.Manifest, error) {
 
 // again says whether a run that failed is to be made once more, and says so.
 func (p *parallel) again(err error) bool {
-	if p == nil || !errors.Is(err, dumper.ErrConflict) || p.conflicts >= snapshotTries {
+	if p == nil || !errors.Is(err, p.splitting.broken) || p.conflicts >= snapshotTries {
 		return false
 	}
 	p.conflicts++
-	p.log.Warn("the standby broke the dump off, which is made anew", zap.Error(err), zap.Bool("one_stream", p.conflicts >= snapshotTries))
+	p.log.Warn("the dump was broken off, and is made anew", zap.Error(err), zap.Bool("one_stream", p.conflicts >= snapshotTries))
 	return true
 }
 
@@ -143,9 +156,13 @@ func (p *parallel) plan(ctx context.Context, _ *catalog.Manifest) (pipeline.Plan
 // parts is the plan of a snapshot, which cancel ends.
 func (p *parallel) parts(s snapshot, cancel context.CancelCauseFunc) pipeline.Plan {
 	release := p.run.Progress.Hold(func() pipeline.Held { return pipeline.Held{Age: s.Age(), Blocked: s.Blocked()} })
+	before, jobs := p.before(), p.options.Jobs
+	if t, ok := s.(together); ok {
+		jobs = len(before) + t.AtOnce()
+	}
 	return pipeline.Plan{
-		Streams: append(p.before(), p.streams(s)...),
-		Jobs:    p.options.Jobs,
+		Streams: append(before, p.streams(s)...),
+		Jobs:    jobs,
 		Last:    []pipeline.Stream{{Kind: catalog.KindContents, Dump: contents(s)}},
 		Close: func() error {
 			defer cancel(nil)

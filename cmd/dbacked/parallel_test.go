@@ -204,7 +204,7 @@ func TestParallelConflict(t *testing.T) {
 	t.Parallel()
 	b := newParallelBed(t)
 	b.wrap("pg_dump", conflicting)
-	r := b.run("backup", "shop", "--json").ok("the standby broke the dump off")
+	r := b.run("backup", "shop", "--json").ok("the standby broke the dump off", "made anew")
 	var m catalog.Manifest
 	b.must(json.Unmarshal([]byte(r.out), &m))
 	if tries := len(b.read("snapshots")); kindsOf(&m) != "globals dump" || tries != snapshotTries {

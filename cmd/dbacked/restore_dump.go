@@ -91,7 +91,7 @@ func (f *backupFiles) split(ctx context.Context, jobs int) (*splitDump, error) {
 			return nil, fmt.Errorf("backup %s has more files with data than its list of tables names, which are %d", f.manifest.ID, at)
 		}
 		d.sizes[contents.Parts[at]] = stored
-		d.parts.Data = append(d.parts.Data, dumper.PartSource{Name: contents.Parts[at], Source: source})
+		d.parts.Data = append(d.parts.Data, dumper.PartSource{Name: contents.Parts[at], Source: source, Check: f.source(file, nil, memory)})
 	}
 	return d, nil
 }
@@ -130,7 +130,7 @@ func (d *splitDump) progress() *pipeline.Progress { return d.seen }
 func (d *splitDump) into(ctx context.Context, t *target, o dumper.RestoreOptions, prepare func(context.Context) error) error {
 	db, ok := t.db.(partsDatabase)
 	if !ok {
-		return &refusedError{errors.New("a backup that was made in parallel is restored into PostgreSQL only")}
+		return &refusedError{errors.New("a backup that was made in parallel cannot be restored into such a database")}
 	}
 	d.seen.Share(d.stored)
 	parts := d.parts

@@ -185,13 +185,13 @@
 //	    Longest wait for tools to end by themselves when a run is stopped.
 //	    Default: 10s
 //	--jobs, DBACKED_JOBS
-//	    Dumps of a PostgreSQL database that go on at once, from one snapshot; 1: one stream, as for a database without large tables.
+//	    Dumps of a database that go on at once, from one snapshot; 1: one stream, as for a database without large tables.
 //	    Default: half the cores, at least 2
 //	--block-limit, DBACKED_BLOCK_LIMIT
 //	    Longest time that another session may wait behind the locks of a parallel dump before that gives way, to be tried later; 0: for ever.
 //	    Default: 60s
 //	--large-table, DBACKED_LARGE_TABLE
-//	    Least size of a table that is dumped by itself.
+//	    Least size of a table that is dumped by itself; of MySQL, that has the database dumped in parts.
 //	    Default: 64MiB
 //	--count-rows, DBACKED_COUNT_ROWS
 //	    Count the rows of each table in the snapshot too, and compare them with those that were dumped.

@@ -103,13 +103,13 @@ type TimeoutFlags struct {
 
 // JobsFlags say how much goes on at once.
 type JobsFlags struct {
-	Jobs string `name:"jobs" group:"Parallel" placeholder:"N" builtin:"half the cores, at least 2" help:"Dumps of a PostgreSQL database that go on at once, from one snapshot; 1: one stream, as for a database without large tables."`
+	Jobs string `name:"jobs" group:"Parallel" placeholder:"N" builtin:"half the cores, at least 2" help:"Dumps of a database that go on at once, from one snapshot; 1: one stream, as for a database without large tables."`
 }
 
 // SnapshotFlags say how a database is dumped in parts, and for how long that may stand in others' way.
 type SnapshotFlags struct {
 	BlockLimit string `name:"block-limit" group:"Parallel" placeholder:"DURATION" builtin:"60s" help:"Longest time that another session may wait behind the locks of a parallel dump before that gives way, to be tried later; 0: for ever."`
-	LargeTable string `name:"large-table" group:"Parallel" placeholder:"SIZE" builtin:"64MiB" help:"Least size of a table that is dumped by itself."`
+	LargeTable string `name:"large-table" group:"Parallel" placeholder:"SIZE" builtin:"64MiB" help:"Least size of a table that is dumped by itself; of MySQL, that has the database dumped in parts."`
 	CountRows  string `name:"count-rows" group:"Parallel" placeholder:"true|false" builtin:"false" help:"Count the rows of each table in the snapshot too, and compare them with those that were dumped."`
 }
 

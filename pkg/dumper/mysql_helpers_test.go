@@ -105,6 +105,11 @@ func TestMySQL(t *testing.T) {
 		"globals and roles":        testMySQLGlobals,
 		"globals without rights":   testMySQLGlobalsWithoutRights,
 		"restore waits for a lock": testMySQLRestoreBusy,
+		"parts":                    testMySQLParts,
+		"parts refused":            testMySQLPartsRefused,
+		"parts give way":           testMySQLPartsYield,
+		"parts of one moment":      testMySQLPartsConsistent,
+		"parts in a storm":         testMySQLPartsStorm,
 	}
 	for engine, start := range map[string]func(*testing.T) *dbtest.Server{
 		"MariaDB": func(t *testing.T) *dbtest.Server { return dbtest.MariaDB(t) },

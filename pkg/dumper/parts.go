@@ -93,6 +93,8 @@ type Source func(ctx context.Context, use func(ctx context.Context, r io.Reader)
 type PartSource struct {
 	Name string // as in Contents
 	Source
+	// Check gives the same, to a reader that restores nothing; nil: Source does.
+	Check Source
 }
 
 // Parts are a backup that was dumped in parts, as a restore reads it.

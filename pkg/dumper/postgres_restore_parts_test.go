@@ -48,7 +48,7 @@ func pgPartsOf(t testing.TB, p *Postgres, o SnapshotOptions) Parts {
 			continue
 		}
 		parts.Contents.Parts = append(parts.Contents.Parts, part.Name)
-		parts.Data = append(parts.Data, PartSource{part.Name, source})
+		parts.Data = append(parts.Data, PartSource{Name: part.Name, Source: source})
 	}
 	return parts
 }
