@@ -47,6 +47,6 @@ func TestParallelMariaDB(t *testing.T) {
 		t.Errorf("without a large table: %s", kindsOf(m))
 	}
 	b.configure("DBACKED_LARGE_TABLE", "100kB")
-	b.server.SQL(t, b.db, "CREATE TABLE old (i int) ENGINE = MyISAM; INSERT INTO old VALUES (1)")
+	b.server.SQL(t, b.db, "CREATE TABLE old (i int) ENGINE = MyISAM; INSERT INTO old VALUES (1); ANALYZE TABLE a, b")
 	b.run("backup", "shop").ok("one stream", fmt.Sprintf("ALTER TABLE `%s`.`old` ENGINE = InnoDB", b.db))
 }

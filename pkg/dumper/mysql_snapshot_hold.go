@@ -19,7 +19,7 @@ const (
 	mysqlLockTime  = 3 * time.Second
 	mysqlBeginTime = 10 * time.Second
 
-	mysqlLook     = 2 * time.Millisecond
+	mysqlLook = 2 * time.Millisecond
 	// mysqlBegun is what a dump program says, by --verbose, as soon as its
 	// transaction is open and it asks for its first table.
 	mysqlBegun = "-- Retrieving "
