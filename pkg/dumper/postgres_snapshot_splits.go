@@ -26,8 +26,8 @@ func (p *Postgres) Splits(ctx context.Context, o SnapshotOptions) (bool, error) 
 	return len(pgLargeTables(h, o)) > 0, nil
 }
 
-// roughSizes lists the tables with their sizes. To ask for a size is to wait for
-// whoever has the table to himself.
+// roughSizes lists the tables with their sizes. Somebody may begin to want a table
+// for himself just then: that wait has an end.
 func (h *pgHolder) roughSizes(ctx context.Context) error {
 	statements := "BEGIN READ ONLY" // a pooler keeps the limit with it
 	if h.p.limits.Lock > 0 {

@@ -58,9 +58,16 @@ func pgSameTables(before, now []pgTable) bool {
 	})
 }
 
+// pgRoughSize is the size of the table d: as it was when it was last analysed,
+// where somebody has it to himself, or wants to. To ask for more is to wait.
+const pgRoughSize = `CASE WHEN d.oid = ANY (ARRAY(SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation'
+		AND l.mode = 'AccessExclusiveLock' AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())))
+	THEN (SELECT c.relpages::int8 * pg_catalog.current_setting('block_size')::int8 FROM pg_catalog.pg_class c WHERE c.oid = d.oid)
+	ELSE pg_catalog.pg_table_size(d.oid) END`
+
 // sizes asks how much data there is.
 func (h *pgHolder) sizes(ctx context.Context) error {
-	rows, err := h.db.Query(ctx, `SELECT d.oid, coalesce(pg_catalog.pg_table_size(d.oid), 0) FROM (`+pgDumped+`) d WHERE d.relkind = 'r'`)
+	rows, err := h.db.Query(ctx, `SELECT d.oid, coalesce(`+pgRoughSize+`, 0) FROM (`+pgDumped+`) d WHERE d.relkind = 'r'`)
 	if err != nil {
 		return fmt.Errorf("asking for the sizes of the tables: %w", err)
 	}
