@@ -55,6 +55,7 @@ storm: ## 200 seeded storms, 600 random plans, 100 storms while a snapshot is du
 	DBACKED_TEST_STORMS=200 $(GO) test -race -v -count 1 -timeout 15m -run '^TestStorm$$' ./pkg/pipeline
 	DBACKED_TEST_PLANS=600 $(GO) test -race -v -count 1 -timeout 15m -run '^TestRandomPlans' ./pkg/pipeline
 	DBACKED_TEST_SNAPSHOTS=100 $(GO) test -race -v -count 1 -timeout 15m -run '^TestSnapshotStorm$$' ./pkg/dumper
+	DBACKED_TEST_SNAPSHOTS=100 $(GO) test -race -v -count 1 -timeout 60m -run '^TestMySQL$$/./^parts_in_a_storm$$' ./pkg/dumper
 	DBACKED_TEST_KILLS=50 $(GO) test -race -v -count 1 -timeout 30m -run '^TestKilledSideBySide$$' ./cmd/dbacked
 	DBACKED_TEST_MEETINGS=300 $(GO) test -race -v -count 1 -timeout 15m -run 'TestOnEach/meets' ./pkg/server/pruner
 	DBACKED_TEST_STREAM_MIB=6144 $(GO) test -v -count 1 -timeout 30m -run '^TestLongStream$$' ./cmd/dbacked

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	myStormSeeds = 4 // unless DBACKED_TEST_SNAPSHOTS says another number
+	myStormSeeds = 2 // unless DBACKED_TEST_SNAPSHOTS says another number
 
 	// Two tables fill a pipe: what is behind them in a part is read late.
 	myStormRows  = " WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 1000) SELECT i, REPEAT('x', 700) FROM s"

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	snapshotSeeds   = 8 // unless DBACKED_TEST_SNAPSHOTS says another number
+	snapshotSeeds   = 4 // unless DBACKED_TEST_SNAPSHOTS says another number
 	snapshotWorkers = 3
 )
 
