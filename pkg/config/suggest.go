@@ -3,38 +3,19 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // nearest returns the candidate with the smallest edit distance to name, when it is near enough to be meant.
 func nearest(name string, candidates []string) (string, bool) {
 	best, bestDistance := "", 1+max(2, len(name)/3)
 	for _, candidate := range candidates {
-		if d := distance(strings.ToUpper(name), strings.ToUpper(candidate)); d < bestDistance {
+		if d := levenshtein.ComputeDistance(strings.ToUpper(name), strings.ToUpper(candidate)); d < bestDistance {
 			best, bestDistance = candidate, d
 		}
 	}
 	return best, best != ""
-}
-
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }
 
 // isOwn tells a name that can only be meant for dbacked, in upper case or not.

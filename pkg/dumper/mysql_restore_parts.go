@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 )
 
 // RestoreParts restores what the parts of a MySQLSnapshot hold: the tables, then
@@ -92,14 +91,6 @@ func (r *mysqlRestoring) feed(ctx context.Context, in io.Reader) error {
 	return r.m.feed(ctx, r.session, r.tool, newMySQLRewriter(stream, r.m.conn.Database, r.options.NoOwner))
 }
 
-// check is the source that is read before anything is restored.
-func (p PartSource) check() Source {
-	if p.Check != nil {
-		return p.Check
-	}
-	return p.Source
-}
-
 // drained reads a dump to its end.
 func drained(in io.Reader) error {
 	stream, err := newMySQLStream(in)
@@ -110,30 +101,11 @@ func drained(in io.Reader) error {
 }
 
 // each gives every part to use, so many at once, and compares what went by with
-// the contents. The first failure ends them all.
+// the contents.
 func (r *mysqlRestoring) each(ctx context.Context, use func(context.Context, io.Reader) error, from func(PartSource) Source) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan PartSource, len(r.parts.Data))
-	for _, part := range r.parts.Data {
-		next <- part
-	}
-	close(next)
-	var workers sync.WaitGroup
-	for range min(r.jobs, len(r.parts.Data)) {
-		workers.Go(func() {
-			for part := range next {
-				if ctx.Err() != nil {
-					return
-				}
-				if err := r.read(ctx, part.Name, from(part), use); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	return context.Cause(ctx)
+	return eachPart(ctx, r.parts.Data, r.jobs, func(ctx context.Context, part PartSource) error {
+		return r.read(ctx, part.Name, from(part), use)
+	})
 }
 
 func (r *mysqlRestoring) read(ctx context.Context, part string, source Source, use func(context.Context, io.Reader) error) error {

@@ -106,11 +106,7 @@ func (m *MySQL) Splits(ctx context.Context, o SnapshotOptions) (bool, error) {
 		return false, err
 	}
 	defer s.close()
-	least := o.Large
-	if least <= 0 {
-		least = pgLarge
-	}
-	found, err := s.column(ctx, "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE <> 'VIEW' AND DATA_LENGTH >= ? LIMIT 1", m.conn.Database, least)
+	found, err := s.column(ctx, "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE <> 'VIEW' AND DATA_LENGTH >= ? LIMIT 1", m.conn.Database, cmp.Or(o.Large, largeTable))
 	if err != nil {
 		return false, m.explain(fmt.Errorf("asking for the sizes of the tables: %w", err))
 	}

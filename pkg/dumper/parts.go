@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Part is a part of a database that is dumped by itself: for PostgreSQL an archive
@@ -104,33 +106,44 @@ type Parts struct {
 	Contents Contents
 }
 
-// compare says how what went by of a part differs from what was backed up.
-func (c Contents) compare(part string, held *pgHeld) error {
-	expected := 0
-	for _, t := range c.Tables {
-		if t.Part != part {
-			continue
-		}
-		expected++
-		name := pgTableName{t.Schema, t.Table}
-		switch got := held.tables[name]; {
-		case got == nil:
-			return fmt.Errorf("%w: the table %s is not in its part %s", ErrOtherRows, name, part)
-		case t.Rows >= 0 && got.rows != t.Rows:
-			return fmt.Errorf("%w: the table %s has %d rows instead of %d", ErrOtherRows, name, got.rows, t.Rows)
-		}
+// check says whether the parts are those that the contents speak of.
+func (parts Parts) check() error {
+	there := map[string]bool{}
+	for _, part := range parts.Data {
+		there[part.Name] = true
 	}
-	if expected == len(held.tables) {
-		return nil
-	}
-	known := map[pgTableName]bool{}
-	for _, t := range c.Tables {
-		known[pgTableName{t.Schema, t.Table}] = t.Part == part
-	}
-	for name := range held.tables {
-		if !known[name] {
-			return fmt.Errorf("%w: the part %s has the table %s, which the list of tables does not have there", ErrOtherRows, part, name)
+	for _, name := range parts.Contents.Parts {
+		if !there[name] {
+			return fmt.Errorf("%w: the backup's list of tables names the part %s, which is not there", ErrIncomplete, name)
 		}
+		delete(there, name)
+	}
+	for name := range there {
+		return fmt.Errorf("%w: the backup's list of tables does not name the part %s", ErrIncomplete, name)
 	}
 	return nil
+}
+
+// check is the source that is read before anything is restored.
+func (p PartSource) check() Source {
+	if p.Check != nil {
+		return p.Check
+	}
+	return p.Source
+}
+
+// eachPart gives every part to use, so many at once. The first failure ends them
+// all, and is the result.
+func eachPart(ctx context.Context, parts []PartSource, jobs int, use func(ctx context.Context, part PartSource) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, jobs))
+	for _, part := range parts {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return use(ctx, part)
+		})
+	}
+	return g.Wait()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"go.uber.org/zap"
 )
@@ -64,24 +63,6 @@ func (p *Postgres) RestoreParts(ctx context.Context, parts Parts, jobs int, o Re
 	return p.finishRestore(ctx, schema.archive, o)
 }
 
-// check says whether the parts are those that the contents speak of.
-func (parts Parts) check() error {
-	there := map[string]bool{}
-	for _, part := range parts.Data {
-		there[part.Name] = true
-	}
-	for _, name := range parts.Contents.Parts {
-		if !there[name] {
-			return fmt.Errorf("%w: the backup's list of tables names the part %s, which is not there", ErrIncomplete, name)
-		}
-		delete(there, name)
-	}
-	for name := range there {
-		return fmt.Errorf("%w: the backup's list of tables does not name the part %s", ErrIncomplete, name)
-	}
-	return nil
-}
-
 // with is the arguments of every pg_restore, and more.
 func (r *pgRestoring) with(more ...string) []string {
 	return append(r.args[:len(r.args):len(r.args)], more...)
@@ -101,30 +82,9 @@ func (r *pgRestoring) atOnce(ctx context.Context, jobs int) error {
 	return nil
 }
 
-// fill restores the data, so many parts at once. The first failure ends them all.
+// fill restores the data, so many parts at once.
 func (r *pgRestoring) fill(ctx context.Context, jobs int) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan PartSource, len(r.parts.Data))
-	for _, part := range r.parts.Data {
-		next <- part
-	}
-	close(next)
-	var workers sync.WaitGroup
-	for range min(jobs, len(r.parts.Data)) {
-		workers.Go(func() {
-			for part := range next {
-				if ctx.Err() != nil {
-					return
-				}
-				if err := r.fillFrom(ctx, part, jobs); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	return context.Cause(ctx)
+	return eachPart(ctx, r.parts.Data, jobs, func(ctx context.Context, part PartSource) error { return r.fillFrom(ctx, part, jobs) })
 }
 
 func (r *pgRestoring) fillFrom(ctx context.Context, part PartSource, jobs int) error {
@@ -209,4 +169,35 @@ func (r *pgRestoring) inOneTransaction(ctx context.Context) error {
 		}
 		return write(r.schema.reader(), r.with("--section=post-data"))
 	})
+}
+
+// compare says how what went by of a part differs from what was backed up.
+func (c Contents) compare(part string, held *pgHeld) error {
+	expected := 0
+	for _, t := range c.Tables {
+		if t.Part != part {
+			continue
+		}
+		expected++
+		name := pgTableName{t.Schema, t.Table}
+		switch got := held.tables[name]; {
+		case got == nil:
+			return fmt.Errorf("%w: the table %s is not in its part %s", ErrOtherRows, name, part)
+		case t.Rows >= 0 && got.rows != t.Rows:
+			return fmt.Errorf("%w: the table %s has %d rows instead of %d", ErrOtherRows, name, got.rows, t.Rows)
+		}
+	}
+	if expected == len(held.tables) {
+		return nil
+	}
+	known := map[pgTableName]bool{}
+	for _, t := range c.Tables {
+		known[pgTableName{t.Schema, t.Table}] = t.Part == part
+	}
+	for name := range held.tables {
+		if !known[name] {
+			return fmt.Errorf("%w: the part %s has the table %s, which the list of tables does not have there", ErrOtherRows, part, name)
+		}
+	}
+	return nil
 }

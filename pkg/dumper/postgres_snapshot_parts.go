@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	pgLarge   = 64 << 20 // bytes of a table from which a pg_dump of its own pays
-	pgMaxJobs = 64       // that a snapshot is cut for
+	pgMaxJobs = 64 // that a snapshot is cut for
 )
 
 // pgParts cuts a database: the definitions, the rows of each large table, and all
@@ -38,7 +37,7 @@ func pgLargeTables(h *pgHolder, o SnapshotOptions) []pgTable {
 	if o.Jobs <= 1 {
 		return nil
 	}
-	least := max(cmp.Or(o.Large, pgLarge), h.size/int64(4*min(o.Jobs, pgMaxJobs)))
+	least := max(cmp.Or(o.Large, largeTable), h.size/int64(4*min(o.Jobs, pgMaxJobs)))
 	var large []pgTable
 	for _, t := range h.tables {
 		if t.hasRows(h) && !t.extension && t.size >= least {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/dbacked/dbacked/pkg/dumper/pgarchive"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // ErrNoTable says that a backup has no table of a name.
@@ -145,7 +147,7 @@ func (p pgPattern) missing(all []pgTableName) error {
 	for _, n := range all {
 		name := strings.ToLower(n.table)
 		if plain := strings.ToLower(p.plain); len(near) < pgNamed && plain != "" &&
-			(strings.Contains(name, plain) || strings.Contains(plain, name) || pgDistance(name, plain) <= 2) {
+			(strings.Contains(name, plain) || strings.Contains(plain, name) || levenshtein.ComputeDistance(name, plain) <= 2) {
 			near = append(near, n.String())
 		}
 	}
@@ -153,25 +155,4 @@ func (p pgPattern) missing(all []pgTableName) error {
 		return fmt.Errorf("%w: nothing matches %s, of %d tables; dbacked list NAME BACKUP --tables shows them", ErrNoTable, p.text, len(all))
 	}
 	return fmt.Errorf("%w: nothing matches %s; there are %s", ErrNoTable, p.text, strings.Join(near, ", "))
-}
-
-// pgDistance is the number of bytes to change, add or leave out between two names.
-func pgDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
