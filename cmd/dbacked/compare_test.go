@@ -173,7 +173,7 @@ func limit(t *testing.T, what string, got, want float64, atMost bool) {
 
 func TestComparePostgres(t *testing.T) {
 	s := dbtest.Postgres(t, "shared_buffers=512MB", "max_wal_size=8GB", "autovacuum=off")
-	b := newBench(t, s, gigabytes())
+	b := newBench(t, s, gigabytes()).with("DBACKED_JOBS=1")
 	dump := fmt.Sprintf("%s/pg_dump -h %s -p %d -U postgres --format=custom", s.Bin, s.Socket, s.Port)
 	recipient := ageKey(t, b.dir)
 
@@ -218,7 +218,7 @@ func TestComparePostgres(t *testing.T) {
 
 func TestCompareMariaDB(t *testing.T) {
 	s := dbtest.MariaDB(t, "--innodb-buffer-pool-size=1G", "--skip-log-bin")
-	b := newBench(t, s, gigabytes())
+	b := newBench(t, s, gigabytes()).with("DBACKED_JOBS=1")
 	c := newContest(t, rounds())
 	dump := fmt.Sprintf("mariadb-dump --no-defaults -S %s -u root --single-transaction --quick bulk | cat > /dev/null", s.Socket)
 	c.add("mariadb-dump --single-transaction --quick | cat > /dev/null", func() time.Duration { return shell(t, dump) })

@@ -37,19 +37,11 @@ func (l *listCommand) tables(ctx context.Context, a *app, all *config.Config) er
 	if e.Proof != nil { // nothing of it is run
 		a.warn(e.Proof.Error())
 	}
-	key, err := a.privateKey(ctx, c)
+	files, err := a.openFiles(ctx, c, e)
 	if err != nil {
 		return err
 	}
-	if err := opens(key, e.Manifest); err != nil {
-		return err
-	}
-	store, err := openStore(c)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
-	files := &backupFiles{app: a, store: store, manifest: e.Manifest, key: key, proved: e.Proof == nil}
+	defer files.close()
 	tables, err := files.tables(ctx)
 	if err != nil {
 		return err

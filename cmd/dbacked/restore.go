@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type restoreCommand struct {
 
 	RunAs string `name:"run-as" placeholder:"USER" help:"User of this machine to act as, and to connect as unless --db-username says otherwise: for peer authentication, as postgres. Only root can."`
 
-	Jobs int `name:"jobs" placeholder:"N" help:"Parts of a backup that was made in parallel to restore at once, into a database that the restore makes. Default: half the cores, at least 2."`
+	Jobs int `name:"jobs" placeholder:"N" help:"Parts of a backup that was made in parallel to restore at once, into a database that the restore makes. Default: DBACKED_JOBS, or else half the cores, at least 2."`
 
 	Force                bool `name:"force" help:"Restore into a database that is not empty, replacing what the backup holds too. With --table: into tables that have rows, which are removed first. With --new-database: end the sessions that are connected to the old one."`
 	AcceptUnprovedOrigin bool `name:"accept-unproved-origin" help:"Restore although nothing proves who made the backup. What it holds is run as SQL."`
@@ -159,19 +160,11 @@ func (r *restoreCommand) fromStore(ctx context.Context, a *app, c *config.Config
 	if split && r.RawOutput {
 		return &refusedError{fmt.Errorf("backup %s was made in parallel: it has no one dump that could be written, only parts; restore it into a database (--create), and dump that", e.ID)}
 	}
-	key, err := a.privateKey(ctx, c)
+	files, err := a.openFiles(ctx, c, e)
 	if err != nil {
 		return err
 	}
-	if err := opens(key, e.Manifest); err != nil {
-		return err
-	}
-	store, err := openStore(c)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
-	files := &backupFiles{app: a, store: store, manifest: e.Manifest, key: key, proved: e.Proof == nil}
+	defer files.close()
 	if r.RawOutput {
 		dump, err := dumpOf(e.Manifest)
 		if err != nil {
@@ -205,7 +198,7 @@ func (t *target) fromFiles(ctx context.Context, files *backupFiles) (err error) 
 	if len(t.options.Table) > 0 {
 		return t.restoreTables(ctx, files)
 	}
-	dump, err := files.dump(ctx, t.options.jobs())
+	dump, err := files.dump(ctx, cmp.Or(t.options.Jobs, t.config.Parallel.Jobs))
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
 	"github.com/dbacked/dbacked/pkg/config"
@@ -54,14 +53,6 @@ type splitDump struct {
 // most 32 MiB.
 const keptFiles = 2
 
-// jobs is how many parts are restored at once.
-func (r *restoreCommand) jobs() int {
-	if r.Jobs > 0 {
-		return r.Jobs
-	}
-	return max(2, runtime.GOMAXPROCS(0)/2)
-}
-
 // split is the dump of a backup that was made in parallel. Of its files, only the
 // list of tables is read.
 func (f *backupFiles) split(ctx context.Context, jobs int) (*splitDump, error) {
@@ -76,10 +67,7 @@ func (f *backupFiles) split(ctx context.Context, jobs int) (*splitDump, error) {
 		if file.Continues || file.Kind != catalog.KindSchema && file.Kind != catalog.KindData {
 			continue
 		}
-		stored := int64(0)
-		for _, piece := range f.manifest.Chain(file) {
-			stored += piece.StoredBytes
-		}
+		stored := f.stored(file)
 		d.stored += stored
 		source := f.source(file, d.seen, memory)
 		if file.Kind == catalog.KindSchema {

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/dbacked/dbacked/pkg/catalog"
+	"github.com/dbacked/dbacked/pkg/config"
 	"github.com/dbacked/dbacked/pkg/pipeline"
 	"github.com/dbacked/dbacked/pkg/storage"
 )
@@ -19,10 +20,37 @@ const maxGlobals = 16 << 20
 // backupFiles are the files of a backup that lies in a storage.
 type backupFiles struct {
 	*app
-	store    storage.Store
+	store    depot
 	manifest *catalog.Manifest
 	key      *rsa.PrivateKey
 	proved   bool
+}
+
+// openFiles opens them with the private key, which must be one of the backup's.
+// The caller calls close.
+func (a *app) openFiles(ctx context.Context, c *config.Config, e catalog.Entry) (*backupFiles, error) {
+	key, err := a.privateKey(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := opens(key, e.Manifest); err != nil {
+		return nil, err
+	}
+	store, err := openStore(c)
+	if err != nil {
+		return nil, err
+	}
+	return &backupFiles{app: a, store: store, manifest: e.Manifest, key: key, proved: e.Proof == nil}, nil
+}
+
+func (f *backupFiles) close() { _ = f.store.Close() } // only read
+
+// stored is how many bytes a file has, with those in which it goes on.
+func (f *backupFiles) stored(file catalog.File) (n int64) {
+	for _, piece := range f.manifest.Chain(file) {
+		n += piece.StoredBytes
+	}
+	return n
 }
 
 // restore is how a file, with those in which it goes on, is brought back.

@@ -58,11 +58,7 @@ func (f *backupFiles) tableDump(ctx context.Context) (*tableDump, error) {
 	seen := new(pipeline.Progress)
 	source := f.source(*file, seen, pipeline.NewMemory(1))
 	parts := dumper.WholeDump(source)
-	stored := int64(0)
-	for _, piece := range f.manifest.Chain(*file) {
-		stored += piece.StoredBytes
-	}
-	return &tableDump{parts, map[string]int64{parts.Data[0].Name: stored}, seen}, nil
+	return &tableDump{parts, map[string]int64{parts.Data[0].Name: f.stored(*file)}, seen}, nil
 }
 
 // restoreTables plans, shows, asks, and restores.

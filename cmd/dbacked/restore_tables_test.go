@@ -11,7 +11,6 @@ import (
 
 	"github.com/dbacked/dbacked/pkg/dumper"
 	"github.com/dbacked/dbacked/pkg/encryptor"
-	"github.com/dbacked/dbacked/pkg/storage"
 	"github.com/dbacked/dbacked/pkg/storage/localdir"
 )
 
@@ -61,12 +60,12 @@ func TestRestoreTablesMySQL(t *testing.T) {
 
 // countingStore counts the bytes that are read.
 type countingStore struct {
-	storage.Store
+	depot
 	read atomic.Int64
 }
 
 func (c *countingStore) Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
-	r, err := c.Store.Open(ctx, name, offset)
+	r, err := c.depot.Open(ctx, name, offset)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func TestRestoreTablesReads(t *testing.T) {
 	defer store.Close()
 	key, err := encryptor.ParsePrivateKey(testKeys().private, nil)
 	b.must(err)
-	counting := &countingStore{Store: store}
+	counting := &countingStore{depot: store}
 	files := &backupFiles{app: &app{}, store: counting, manifest: m, key: key, proved: true}
 	d, err := files.tableDump(t.Context())
 	b.must(err)
