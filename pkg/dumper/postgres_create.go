@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-const pgDropTime = time.Minute // for dropping a database that a restore left half made
+const pgDatabaseTime = time.Minute // for making a database in spite of an interruption, and for dropping one that is half made
 
 // createDatabase makes the target of a restore as the archive describes it, and
 // tries its settings and grants, so that they do not fail after hours of loading.
@@ -25,13 +25,20 @@ func (p *Postgres) createDatabase(ctx context.Context, a *pgArchive, o RestoreOp
 	if err != nil {
 		return err
 	}
-	if _, err := db.Exec(ctx, create); err != nil {
+	// Whether there is a database must be known, also of a restore that is
+	// interrupted: its end waits for that, so long.
+	making, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(pgDatabaseTime, cancel) })()
+	if _, err := db.Exec(making, create); err != nil {
 		if pgCode(err) == "42P04" {
 			return fmt.Errorf("the database %s is there already: restore into it without --create, or choose another --db-name", pgName(name))
 		}
 		return p.advise(fmt.Errorf("making the database %s: %w", pgName(name), err))
 	}
-	err = p.ownDatabase(ctx, db, a.database.owner, o)
+	if err = context.Cause(ctx); err == nil {
+		err = p.ownDatabase(ctx, db, a.database.owner, o)
+	}
 	if err == nil {
 		err = p.applyDatabase(ctx, db, a, o, true)
 	}
@@ -176,7 +183,7 @@ func renameDatabase(s *pgStatement, from, to string) (string, bool) {
 
 // dropDatabase removes the database that this restore made, and says so.
 func (p *Postgres) dropDatabase(ctx context.Context, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pgDropTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pgDatabaseTime)
 	defer cancel()
 	name := pgName(p.conn.Database)
 	db, err := p.connectMaintenance(ctx)
