@@ -25,10 +25,13 @@ func (b *Backup) files(ctx context.Context, m *catalog.Manifest) error {
 	m.Files = files.inOrder()
 	m.Version = m.Layout()
 	files.sayLeft(b.Log, err)
-	if closeErr := plan.end(); closeErr != nil && err != nil {
-		b.Log.Warn("after the failure, the end of the dump failed as well", zap.Error(closeErr))
-	} else if closeErr != nil {
+	closeErr := plan.end()
+	switch {
+	case closeErr == nil:
+	case err == nil:
 		err = closeErr
+	case ctx.Err() == nil: // else what ended the streams ended what they shared
+		b.Log.Warn("after the failure, the end of the dump failed as well", zap.Error(closeErr))
 	}
 	return err
 }
