@@ -9,35 +9,9 @@ import (
 	"github.com/dbacked/dbacked/pkg/dumper/pgarchive"
 )
 
-// TableOptions says how tables are restored.
-type TableOptions struct {
-	NoOwner      bool // objects belong to the user who restores
-	NoPrivileges bool // grants are left out
-
-	// Force empties the tables that have rows first, in the same transaction.
-	Force bool
-}
-
-// TableReport is what a restore of tables does, or did.
-type TableReport struct {
-	Tables  []TableRestored
-	Made    []string // what else is made, since the tables need it
-	Parts   []string // with rows, that are read
-	LeftOut []string // what belongs to the tables and is not made, and why
-}
-
-// TableRestored is one table of them.
-type TableRestored struct {
-	Name   string // as people write it
-	Rows   int64  // that the backup has; -1: nothing told so far
-	Exists bool   // in the target: it gets its rows alone
-	Filled bool   // and has rows there, which go first
-}
-
-// TableRestore is a restore of tables that was planned: nothing is changed before
-// Run. It is to be closed.
-type TableRestore struct {
-	Report TableReport
+// pgTableRestore is a restore of tables that was planned.
+type pgTableRestore struct {
+	report *TableReport
 
 	restoring *pgRestoring
 	whole     bool // the parts are one archive, with the definitions and all data
@@ -63,22 +37,14 @@ func (p *Postgres) RestoreTables(ctx context.Context, parts Parts, patterns []st
 	return r.Report, r.Run(ctx)
 }
 
-// WholeDump is a dump in one stream as RestoreTables takes it.
-func WholeDump(source Source) Parts {
-	return Parts{Schema: source, Data: []PartSource{{Name: wholePart, Source: source}}}
-}
-
-// whole tells whether the parts are a dump in one stream.
-func (parts Parts) whole() bool {
-	return len(parts.Data) == 1 && parts.Data[0].Name == wholePart && len(parts.Contents.Parts) == 0
-}
-
 // PlanTables says what RestoreTables would do.
 func (p *Postgres) PlanTables(ctx context.Context, parts Parts, patterns []string, o TableOptions) (_ *TableRestore, err error) {
 	if p.conn.Database == "" {
 		return nil, errors.New("no database to restore into: name it with --db-name or DBACKED_DB_NAME")
 	}
-	r := &TableRestore{whole: parts.whole(), options: o, rows: map[pgTableName]bool{}}
+	plan := &TableRestore{force: o.Force}
+	r := &pgTableRestore{report: &plan.Report, whole: parts.whole(), options: o, rows: map[pgTableName]bool{}}
+	plan.plan = r
 	if !r.whole {
 		if err := parts.check(); err != nil {
 			return nil, err
@@ -95,21 +61,20 @@ func (p *Postgres) PlanTables(ctx context.Context, parts Parts, patterns []strin
 	r.restoring = &pgRestoring{p: p, parts: parts, schema: schema, args: pgRestoreArgs(RestoreOptions{NoOwner: o.NoOwner, NoPrivileges: o.NoPrivileges})}
 	defer func() {
 		if err != nil {
-			r.Close()
+			r.close()
 		}
 	}()
 	chosen, err := wanted.choose(parts.Contents, entries)
 	if err != nil {
 		return nil, err
 	}
-	return r, r.look(ctx, chosen, entries)
+	return plan, r.look(ctx, chosen, entries)
 }
 
-// Close frees what a plan keeps in memory.
-func (r *TableRestore) Close() { r.restoring.schema.close() }
+func (r *pgTableRestore) close() { r.restoring.schema.close() }
 
 // look compares what was chosen with the target.
-func (r *TableRestore) look(ctx context.Context, chosen []pgTableName, entries []pgarchive.Entry) error {
+func (r *pgTableRestore) look(ctx context.Context, chosen []pgTableName, entries []pgarchive.Entry) error {
 	db, err := r.restoring.p.connect(ctx, r.restoring.p.conn.Database)
 	if err != nil {
 		return err
@@ -133,12 +98,12 @@ func (r *TableRestore) look(ctx context.Context, chosen []pgTableName, entries [
 		return err
 	}
 	r.picked.complete()
-	r.report(chosen)
+	r.tell(chosen)
 	return nil
 }
 
 // targets looks at each table in the target, and picks the others to be made.
-func (r *TableRestore) targets(ctx context.Context, db *pgDB, chosen []pgTableName) error {
+func (r *pgTableRestore) targets(ctx context.Context, db *pgDB, chosen []pgTableName) error {
 	for _, name := range chosen {
 		switch {
 		case !r.picked.there[pgObject{pgRelation, name.schema, name.table}]:
@@ -161,15 +126,15 @@ func (r *TableRestore) targets(ctx context.Context, db *pgDB, chosen []pgTableNa
 
 // hasRows tells whether the backup may have rows of a table: of one that is cut
 // into partitions it has none.
-func (r *TableRestore) hasRows(name pgTableName) bool {
+func (r *pgTableRestore) hasRows(name pgTableName) bool {
 	if r.whole {
 		return r.picked.data[name]
 	}
 	return slices.ContainsFunc(r.restoring.parts.Contents.Tables, func(t TableContent) bool { return pgTableName{t.Schema, t.Table} == name })
 }
 
-// report says what will be done.
-func (r *TableRestore) report(chosen []pgTableName) {
+// tell says what will be done.
+func (r *pgTableRestore) tell(chosen []pgTableName) {
 	rows := map[pgTableName]int64{}
 	for _, t := range r.restoring.parts.Contents.Tables {
 		rows[pgTableName{t.Schema, t.Table}] = t.Rows
@@ -186,12 +151,12 @@ func (r *TableRestore) report(chosen []pgTableName) {
 		if there := targets[name]; there != nil {
 			t.Exists, t.Filled = true, there.filled && r.rows[name]
 		}
-		r.Report.Tables = append(r.Report.Tables, t)
+		r.report.Tables = append(r.report.Tables, t)
 	}
 	for _, part := range r.restoring.parts.Data {
 		if r.reads(part.Name) {
-			r.Report.Parts = append(r.Report.Parts, part.Name)
+			r.report.Parts = append(r.report.Parts, part.Name)
 		}
 	}
-	r.Report.Made, r.Report.LeftOut = r.picked.report(chosen)
+	r.report.Made, r.report.LeftOut = r.picked.report(chosen)
 }

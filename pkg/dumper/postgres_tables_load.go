@@ -10,13 +10,7 @@ import (
 	"github.com/dbacked/dbacked/pkg/dumper/pgarchive"
 )
 
-// Run restores the tables.
-func (r *TableRestore) Run(ctx context.Context) error {
-	for _, t := range r.Report.Tables {
-		if t.Filled && !r.options.Force {
-			return fmt.Errorf("%w: %s; --force empties it first, in the same transaction", ErrHasRows, t.Name)
-		}
-	}
+func (r *pgTableRestore) run(ctx context.Context) error {
 	p := r.restoring.p
 	err := p.runScript(ctx, r.restoring.plan, func(ctx context.Context, application string, w io.Writer) error {
 		for _, step := range []func(context.Context, string, io.Writer) error{
@@ -36,7 +30,7 @@ func (r *TableRestore) Run(ctx context.Context) error {
 
 // writeBefore writes what has the tables that exist ready for their rows. Nobody
 // else writes into them meanwhile.
-func (r *TableRestore) writeBefore(_ context.Context, _ string, w io.Writer) error {
+func (r *pgTableRestore) writeBefore(_ context.Context, _ string, w io.Writer) error {
 	var sql strings.Builder
 	fmt.Fprintf(&sql, "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET row_security = off; SET lock_timeout = %d;\n", r.restoring.p.limits.Lock.Milliseconds())
 	sql.WriteString("SELECT pg_catalog.set_config('search_path', '', false);\n")
@@ -67,7 +61,7 @@ func (r *TableRestore) writeBefore(_ context.Context, _ string, w io.Writer) err
 }
 
 // writeAfter has the triggers be as they were.
-func (r *TableRestore) writeAfter(_ context.Context, _ string, w io.Writer) error {
+func (r *pgTableRestore) writeAfter(_ context.Context, _ string, w io.Writer) error {
 	enable := map[string]string{"R": "REPLICA ", "A": "ALWAYS "}
 	for _, t := range r.existing {
 		for _, g := range t.triggers {
@@ -80,14 +74,14 @@ func (r *TableRestore) writeAfter(_ context.Context, _ string, w io.Writer) erro
 }
 
 // definitions writes what makes some of the objects.
-func (r *TableRestore) definitions(ids []int) func(context.Context, string, io.Writer) error {
+func (r *pgTableRestore) definitions(ids []int) func(context.Context, string, io.Writer) error {
 	return func(ctx context.Context, application string, w io.Writer) error {
 		return r.write(ctx, application, r.restoring.schema.reader(), ids, w)
 	}
 }
 
 // write writes a script of the entries of an archive, in that order.
-func (r *TableRestore) write(ctx context.Context, application string, body io.Reader, ids []int, w io.Writer) error {
+func (r *pgTableRestore) write(ctx context.Context, application string, body io.Reader, ids []int, w io.Writer) error {
 	if len(ids) == 0 {
 		_, err := io.Copy(io.Discard, body)
 		return err
@@ -105,9 +99,9 @@ func (r *TableRestore) write(ctx context.Context, application string, body io.Re
 }
 
 // writeData writes the rows, of the parts that hold some of the tables.
-func (r *TableRestore) writeData(ctx context.Context, application string, w io.Writer) error {
+func (r *pgTableRestore) writeData(ctx context.Context, application string, w io.Writer) error {
 	for _, part := range r.restoring.parts.Data {
-		if !slices.Contains(r.Report.Parts, part.Name) {
+		if !slices.Contains(r.report.Parts, part.Name) {
 			continue
 		}
 		if err := r.writePart(ctx, application, part, w); err != nil {
@@ -121,7 +115,7 @@ func (r *TableRestore) writeData(ctx context.Context, application string, w io.W
 const pgRestPart = "data"
 
 // reads tells whether a part holds something that is restored.
-func (r *TableRestore) reads(part string) bool {
+func (r *pgTableRestore) reads(part string) bool {
 	if r.whole || part == pgRestPart && len(r.picked.sequences) > 0 {
 		return true
 	}
@@ -133,7 +127,7 @@ func (r *TableRestore) reads(part string) bool {
 	return false
 }
 
-func (r *TableRestore) writePart(ctx context.Context, application string, part PartSource, w io.Writer) error {
+func (r *pgTableRestore) writePart(ctx context.Context, application string, part PartSource, w io.Writer) error {
 	return part.Source(ctx, func(ctx context.Context, in io.Reader) error {
 		var ids []int
 		held := newPgHeld(Part{Name: part.Name})
@@ -164,11 +158,11 @@ func (r *TableRestore) writePart(ctx context.Context, application string, part P
 }
 
 // counted takes note of what went by, where nothing told before.
-func (r *TableRestore) counted(held *pgHeld) {
-	for i, t := range r.Report.Tables {
+func (r *pgTableRestore) counted(held *pgHeld) {
+	for i, t := range r.report.Tables {
 		for name, c := range held.tables {
 			if name.String() == t.Name {
-				r.Report.Tables[i].Rows = c.rows
+				r.report.Tables[i].Rows = c.rows
 			}
 		}
 	}

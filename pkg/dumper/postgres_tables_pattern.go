@@ -2,19 +2,13 @@ package dumper
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/dbacked/dbacked/pkg/dumper/pgarchive"
-
-	"github.com/agnivade/levenshtein"
 )
-
-// ErrNoTable says that a backup has no table of a name.
-var ErrNoTable = errors.New("no such table in the backup")
 
 // pgPattern names tables.
 type pgPattern struct {
@@ -39,46 +33,13 @@ func pgPatterns(texts []string) (list pgPatternList, err error) {
 }
 
 func pgReadPattern(text string) (p pgPattern, err error) {
-	expressions, plain, quoted := []string{""}, "", false
-	for i := 0; i < len(text); i++ {
-		c, last := text[i:i+1], &expressions[len(expressions)-1]
-		switch {
-		case c == `"` && quoted && strings.HasPrefix(text[i+1:], `"`):
-			i++
-		case c == `"`:
-			quoted = !quoted
-			continue
-		case quoted:
-		case c == ".":
-			expressions, plain = append(expressions, ""), ""
-			continue
-		case c == "*":
-			*last += ".*"
-			continue
-		case c == "?":
-			*last += "."
-			continue
-		case c[0] < 0x80:
-			c = strings.ToLower(c)
-		}
-		*last += pgLiteralByte(c)
-		plain += c
-	}
-	if quoted {
-		return p, fmt.Errorf("the table %s begins a quote that does not end", text)
+	expressions, plain, err := namePattern(text, `"`, strings.ToLower)
+	if err != nil {
+		return p, err
 	}
 	p, err = pgPatternOf(text, expressions)
 	p.plain = plain
 	return p, err
-}
-
-// pgLiteralByte is a byte of a name in a regular expression: those of one character
-// must stay together.
-func pgLiteralByte(c string) string {
-	if c[0] >= 0x80 {
-		return c
-	}
-	return regexp.QuoteMeta(c)
 }
 
 func pgPatternOf(text string, expressions []string) (p pgPattern, err error) {
@@ -88,8 +49,8 @@ func pgPatternOf(text string, expressions []string) (p pgPattern, err error) {
 	}
 	all := make([]*regexp.Regexp, len(expressions))
 	for i, e := range expressions {
-		if all[i], err = regexp.Compile("(?s)^" + e + "$"); err != nil {
-			return p, fmt.Errorf("%q is no table: %w", text, err)
+		if all[i], err = compileName(text, e); err != nil {
+			return p, err
 		}
 	}
 	p.table = all[len(all)-1]
@@ -143,16 +104,9 @@ func pgSorted(names map[pgTableName]bool) []pgTableName {
 
 // missing says that no table matches, and which are called alike.
 func (p pgPattern) missing(all []pgTableName) error {
-	var near []string
-	for _, n := range all {
-		name := strings.ToLower(n.table)
-		if plain := strings.ToLower(p.plain); len(near) < pgNamed && plain != "" &&
-			(strings.Contains(name, plain) || strings.Contains(plain, name) || levenshtein.ComputeDistance(name, plain) <= 2) {
-			near = append(near, n.String())
-		}
+	names := make([]knownName, len(all))
+	for i, n := range all {
+		names[i] = knownName{n.table, n.String()}
 	}
-	if len(near) == 0 {
-		return fmt.Errorf("%w: nothing matches %s, of %d tables; dbacked list NAME BACKUP --tables shows them", ErrNoTable, p.text, len(all))
-	}
-	return fmt.Errorf("%w: nothing matches %s; there are %s", ErrNoTable, p.text, strings.Join(near, ", "))
+	return noTable(p.text, p.plain, names)
 }

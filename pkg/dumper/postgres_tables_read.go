@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// wholePart is the name of the one part of a dump that was made in one stream.
-const wholePart = "dump"
-
 // ReadTables reads an archive of pg_dump to its end, and counts the rows of each
 // table: -1 of one that pg_dump compressed, or wrote as INSERT statements.
 func ReadTables(r io.Reader) ([]TableContent, error) {
