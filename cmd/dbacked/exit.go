@@ -83,6 +83,7 @@ func exitStatus(err error) int {
 		{is(dumper.ErrOtherRows), exitDamaged},
 		{is(dumper.ErrSessions), exitRefused},
 		{is(dumper.ErrHasRows), exitRefused},
+		{is(dumper.ErrUnfit), exitRefused},
 		{is(dumper.ErrNoTable), exitNotFound},
 		{is(dumper.ErrNotOwner), exitRefused},
 	} {

@@ -31,8 +31,8 @@ type listCommand struct {
 // Help shows examples.
 func (*listCommand) Help() string {
 	return `With --tables, a backup's tables are listed: their rows, the size of these in the dump, and the part that
-holds them. A backup that was made in parallel has such a list; of another one of PostgreSQL, all of the
-dump is read and counted.
+holds them. A backup that was made in parallel has such a list; of another one, all of the dump is read and
+counted.
 
 Examples:
   dbacked list shop

@@ -60,8 +60,9 @@ func (f *backupFiles) tables(ctx context.Context) (tables []dumper.TableContent,
 		c, err := f.contents(ctx)
 		return c.Tables, err
 	}
-	if m.Engine != "postgresql" {
-		return nil, &refusedError{fmt.Errorf("backup %s is one dump of %s, in SQL, and has no list of its tables: restore it under another --db-name to see them", m.ID, m.Engine)}
+	read := dumper.ReadMySQLTables
+	if m.Engine == "postgresql" {
+		read = dumper.ReadTables
 	}
 	file, err := dumpOf(m)
 	if err != nil {
@@ -72,7 +73,7 @@ func (f *backupFiles) tables(ctx context.Context) (tables []dumper.TableContent,
 	run := f.restore(*file)
 	run.Progress = new(pipeline.Progress)
 	run.Target = func(_ context.Context, r io.Reader) error {
-		tables, err = dumper.ReadTables(r)
+		tables, err = read(r)
 		return err
 	}
 	err = f.follow(ctx, run.Progress, func() error { return run.Run(ctx) })
@@ -93,7 +94,7 @@ func writeTables(w io.Writer, tables []dumper.TableContent) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "TABLE\tROWS\tSIZE\tPART")
 	for _, table := range tables {
-		rows := "?" // of INSERT statements, or compressed
+		rows := "?" // of PostgreSQL's INSERT statements, or compressed
 		if table.Rows >= 0 {
 			rows = fmt.Sprint(table.Rows)
 		}

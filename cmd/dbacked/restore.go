@@ -21,7 +21,7 @@ type restoreCommand struct {
 	RawInput  bool `name:"raw-input" help:"Read an encrypted file from standard input instead of the storage."`
 	RawOutput bool `name:"raw-output" help:"Write the decrypted dump to standard output instead of a database."`
 
-	Table []string `name:"table" placeholder:"TABLE" sep:"none" help:"Restore this table alone, as schema.name; * and ? stand for more, and names may be quoted. Repeatable. PostgreSQL only."`
+	Table []string `name:"table" placeholder:"TABLE" sep:"none" help:"Restore this table alone, for PostgreSQL as schema.name; * and ? stand for more, and names may be quoted. Repeatable."`
 
 	NewDatabase  bool `name:"new-database" help:"Restore beside the database, into a new one that takes its name when all is well; the old one is kept under another name. PostgreSQL only."`
 	Create       bool `name:"create" help:"Create the database first, with the encoding, locale, settings and grants it had."`
@@ -52,10 +52,13 @@ func (*restoreCommand) Help() string {
 	return `What is about to happen is shown, and asked about, before anything is written. The --db flags choose
 another database, host or user than the backup came from.
 
-With --table, single tables come back into a database that need not be empty, in one transaction. One that
-is there must have no rows, or --force, and gets its rows alone; its sequences keep their values. For another
-one, what it needs is made too. A foreign key, a trigger or a partition whose other end is not there is left
-out and named. Of a backup that was made in parallel, the files that hold no such table are not read.
+With --table, single tables come back into a database that need not be empty; if that fails, nothing was
+changed. One that is there must have no rows, or --force, and gets its rows alone, in one transaction; its
+sequences keep their values. Another one is made. Of PostgreSQL, what it needs is made too, and a foreign key,
+a trigger or a partition whose other end is not there is left out and named. Of MySQL and MariaDB, foreign keys
+are not checked meanwhile, and a table that is there must be InnoDB's, with the backup's columns and no
+triggers that its rows would run. Of a backup that was made in parallel, the files that hold no such table are
+not read.
 
 Examples:
   dbacked restore shop --private-key-path private.pem
@@ -65,6 +68,7 @@ Examples:
   dbacked restore shop --from s3 --private-key-path private.pem
   dbacked restore shop --table public.orders --private-key-path private.pem
   dbacked restore shop --table 'public.order_*' --table '"My Schema"."My Table"' --db-name shop_copy
+  dbacked restore shop --table 'order_*' --table '"My Table"' --db-name shop_copy
   dbacked restore shop --last-backup --raw-output -y > shop.dump
   dbacked restore --raw-input --db-type pg --db-username postgres --db-name shop --private-key-path private.pem --accept-unproved-origin < 0001.dbacked`
 }

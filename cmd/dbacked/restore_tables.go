@@ -27,7 +27,7 @@ func (r *restoreCommand) checkTables() error {
 	case r.NewDatabase:
 		return &usageError{errors.New("--new-database puts a whole database in the place of another, and --table restores some tables: choose one of them")}
 	case r.RawOutput:
-		return &usageError{errors.New("--raw-output writes all of a dump: leave --table out, and have pg_restore --table choose from it")}
+		return &usageError{errors.New("--raw-output writes all of a dump: leave --table out, and choose from it (pg_restore --table, for PostgreSQL)")}
 	case r.RawInput:
 		return &usageError{errors.New("standard input can be read once, and --table first looks for what the tables need: leave --table out, or restore from the storage")}
 	}
@@ -65,7 +65,7 @@ func (f *backupFiles) tableDump(ctx context.Context) (*tableDump, error) {
 func (t *target) restoreTables(ctx context.Context, f *backupFiles) error {
 	db, ok := t.db.(tableDatabase)
 	if !ok {
-		return &refusedError{errors.New("single tables are restored of PostgreSQL only: restore all of it under another --db-name, and copy the table from there")}
+		return &refusedError{errors.New("single tables cannot be restored into such a database: restore all of it under another --db-name, and copy the table from there")}
 	}
 	state, err := t.db.State(ctx)
 	if err != nil {
@@ -81,7 +81,7 @@ func (t *target) restoreTables(ctx context.Context, f *backupFiles) error {
 	if err != nil {
 		return err
 	}
-	o := dumper.TableOptions{NoOwner: t.options.NoOwner, NoPrivileges: t.options.NoPrivileges, Force: t.options.Force}
+	o := dumper.TableOptions{NoOwner: t.options.NoOwner, NoPrivileges: t.options.NoPrivileges, Globals: t.globals, Force: t.options.Force}
 	var plan *dumper.TableRestore
 	err = t.follow(ctx, d.seen, func() (err error) {
 		plan, err = db.PlanTables(ctx, d.parts, t.options.Table, o)
@@ -123,6 +123,9 @@ func (t *target) loadTables(ctx context.Context, plan *dumper.TableRestore, d *t
 	for _, left := range plan.Report.LeftOut {
 		t.warn("left out: " + printable(left))
 	}
+	for _, note := range plan.Report.Notes {
+		t.warn(printable(note))
+	}
 	return nil
 }
 
@@ -131,7 +134,7 @@ func (t *target) showTables(r *dumper.TableReport, s dumper.State) {
 	m := t.manifest
 	t.say("backup    %s of %s %s (server %s)", m.ID, m.Engine, printable(m.Database), printable(m.ServerVersion))
 	t.say("taken     %s, %s", m.Started.Local().Format(time.DateTime), age(m.Started))
-	t.say("into      %s (%s %s), in one transaction", t.name(), s.Engine, s.ServerVersion)
+	t.say("into      %s (%s %s), %s", t.name(), s.Engine, s.ServerVersion, undone(s.Engine))
 	w := tabwriter.NewWriter(t.err, 0, 0, 2, ' ', 0)
 	for _, table := range r.Tables {
 		rows := ""
@@ -147,6 +150,17 @@ func (t *target) showTables(r *dumper.TableReport, s dumper.State) {
 	for _, left := range r.LeftOut {
 		t.say("left out  %s", printable(left))
 	}
+	for _, note := range r.Notes {
+		t.say("note      %s", printable(note))
+	}
+}
+
+// undone is how a restore that fails leaves nothing.
+func undone(engine string) string {
+	if engine == "postgresql" {
+		return "in one transaction"
+	}
+	return "in one transaction for tables that are there; those that are made are dropped again if it fails"
 }
 
 // fate is what happens to a table.

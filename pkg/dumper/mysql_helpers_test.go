@@ -110,6 +110,11 @@ func TestMySQL(t *testing.T) {
 		"parts give way":           testMySQLPartsYield,
 		"parts of one moment":      testMySQLPartsConsistent,
 		"parts in a storm":         testMySQLPartsStorm,
+		"tables":                   testMySQLTables,
+		"tables refused":           testMySQLTablesRefused,
+		"tables fail":              testMySQLTablesFail,
+		"tables late":              testMySQLTablesLate,
+		"tables with grants":       testMySQLTablesGrants,
 	}
 	for engine, start := range map[string]func(*testing.T) *dbtest.Server{
 		"MariaDB": func(t *testing.T) *dbtest.Server { return dbtest.MariaDB(t) },
