@@ -42,7 +42,7 @@ func (r *mysqlTableRestore) makeTables(ctx context.Context) (made []string, err 
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // what failed on it was said
 	exec := func(statements ...string) error {
 		for _, statement := range statements {
 			if _, err := conn.ExecContext(ctx, statement); err != nil {
@@ -281,7 +281,7 @@ func (r *mysqlTableRestore) drop(ctx context.Context, tables []string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // what failed on it was said
 	quoted := make([]string, len(tables))
 	for i, name := range tables {
 		quoted[i] = quoteMySQLName(name)

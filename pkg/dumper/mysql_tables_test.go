@@ -73,9 +73,12 @@ func testMySQLTables(t *testing.T, server *dbtest.Server) {
 			force        bool
 			tables       []string
 		}{
-			{"made", "DROP TABLE odd, `a``b (VALUES) 'c' \"d\" ünï`, `new\nline`, node, visits, gen, `a -- b`, `empty`",
-				[]string{"odd", "\"a`b\"*", "new?line", "node", "visits", "gen", "`a -- b`", "empt*"}, false,
-				[]string{"a -- b", "a`b (VALUES) 'c' \"d\" ünï", "empty", "gen", "new\nline", "node", "odd", "visits"}},
+			{
+				"made", "DROP TABLE odd, `a``b (VALUES) 'c' \"d\" ünï`, `new\nline`, node, visits, gen, `a -- b`, `empty`",
+				[]string{"odd", "\"a`b\"*", "new?line", "node", "visits", "gen", "`a -- b`", "empt*"},
+				false,
+				[]string{"a -- b", "a`b (VALUES) 'c' \"d\" ünï", "empty", "gen", "new\nline", "node", "odd", "visits"},
+			},
 			{"filled", "DELETE FROM visits; DELETE FROM node; DELETE FROM gen; DELETE FROM parent", []string{"visits", "gen", "node", "parent"}, false, []string{"gen", "node", "parent", "visits"}},
 			{"replaced", "UPDATE gen SET d = NULL; DELETE FROM node LIMIT 1; UPDATE visits SET s = id; INSERT INTO `empty` VALUES (1)", []string{"visits", "gen", "node", "empty"}, true, []string{"empty", "gen", "node", "visits"}},
 			{"made and replaced", "DROP TABLE child; DELETE FROM parent WHERE id = 2", []string{"child", "parent"}, true, []string{"child", "parent"}},

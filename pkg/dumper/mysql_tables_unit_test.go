@@ -55,8 +55,10 @@ func TestMySQLDefinition(t *testing.T) {
 func TestMySQLStatements(t *testing.T) {
 	const dump = "-- MySQL dump ;\n\n/* ; */ # ;\n/*!40101 SET NAMES utf8 */;\nINSERT INTO `a;` VALUES ('\\';','/*'),\n(\"--\",1-- ;\n);\n" +
 		"DELIMITER ;;\nCREATE PROCEDURE p() BEGIN SELECT ';;', `;;`; /* ;;\nDELIMITER ; */ -- ;;\nEND ;;\n/*!50003 SET sql_mode = 'NO_BACKSLASH_ESCAPES' */ ;;\nSELECT '\\' ;;\nDELIMITER ;\nSELECT/*/ ; */1;\n--"
-	want := []string{"/*!40101 SET NAMES utf8 */", "INSERT INTO `a;` VALUES ('\\';','/*'),\n(\"--\",1-- ;\n)", "CREATE PROCEDURE p() BEGIN SELECT ';;', `;;`; /* ;;\nDELIMITER ; */ -- ;;\nEND ",
-		"/*!50003 SET sql_mode = 'NO_BACKSLASH_ESCAPES' */ ", "SELECT '\\' ", "SELECT/*/ ; */1"}
+	want := []string{
+		"/*!40101 SET NAMES utf8 */", "INSERT INTO `a;` VALUES ('\\';','/*'),\n(\"--\",1-- ;\n)", "CREATE PROCEDURE p() BEGIN SELECT ';;', `;;`; /* ;;\nDELIMITER ; */ -- ;;\nEND ",
+		"/*!50003 SET sql_mode = 'NO_BACKSLASH_ESCAPES' */ ", "SELECT '\\' ", "SELECT/*/ ; */1",
+	}
 	for what, r := range myReaders(dump) {
 		s := newMySQLStatements(r)
 		var got []string
