@@ -48,6 +48,10 @@ type Stream struct {
 
 	// Dump writes the dump. It returns nil only if what it wrote is complete.
 	Dump func(ctx context.Context, w io.Writer) error
+
+	// Beside says that it takes longer to begin than to dump: of several streams,
+	// those go on beside the others, one after the other, and take no job from them.
+	Beside bool
 }
 
 // Backup is what one backup needs. All fields must be set unless they say

@@ -56,10 +56,11 @@ func (b *Backup) planned(ctx context.Context, m *catalog.Manifest, plan Plan, fi
 			return b.stream(ctx, fail, in, up.Stream(), compression, streams[i])
 		}
 	}
-	if err := inTurn(ctx, plan.jobs(), len(plan.Streams), begin(0, plan.Streams)); err != nil {
+	if err := inTurn(ctx, plan.queues(), begin(0, plan.Streams)); err != nil {
 		return err
 	}
-	return inTurn(ctx, 1, len(plan.Last), begin(len(plan.Streams), plan.Last))
+	last := Plan{Streams: plan.Last}
+	return inTurn(ctx, last.queues(), begin(len(plan.Streams), plan.Last))
 }
 
 // stream makes the file of one dump, or its chain of files: three stages, joined

@@ -17,7 +17,8 @@ type Plan struct {
 	// the manifest has them in it: the largest first, so that none goes on alone
 	// for long.
 	Streams []Stream
-	// Jobs is how many of them go on at once, at most; 0: one.
+	// Jobs is how many of them go on at once, at most, without those that go on
+	// beside the others; 0: one.
 	Jobs int
 	// Last come after all of them, one after the other: what they have found.
 	Last []Stream
@@ -27,8 +28,33 @@ type Plan struct {
 	Close func() error
 }
 
+// queue is streams, by their places, of which so many go on at once.
+type queue struct {
+	jobs    int
+	streams []int
+}
+
+// queues are the streams, and those beside them, one after the other.
+func (p *Plan) queues() []queue {
+	var main, beside queue
+	for i, s := range p.Streams {
+		if s.Beside {
+			beside.streams = append(beside.streams, i)
+		} else {
+			main.streams = append(main.streams, i)
+		}
+	}
+	main.jobs, beside.jobs = min(max(1, p.Jobs), len(main.streams)), min(1, len(beside.streams))
+	return []queue{main, beside}
+}
+
 // jobs is how many streams go on at once.
-func (p *Plan) jobs() int { return max(1, min(p.Jobs, len(p.Streams))) }
+func (p *Plan) jobs() (n int) {
+	for _, q := range p.queues() {
+		n += q.jobs
+	}
+	return max(1, n)
+}
 
 func (p *Plan) end() error {
 	if p.Close == nil {
@@ -62,22 +88,26 @@ func (b *Backup) check(plan Plan) error {
 	return nil
 }
 
-// inTurn makes streams in their order, so many at once. The first stage of any of
+// inTurn makes the streams of each queue in their order. The first stage of any of
 // them that fails ends the others; its error is the result.
-func inTurn(ctx context.Context, jobs, streams int, one func(ctx context.Context, fail context.CancelCauseFunc, i int) error) error {
+func inTurn(ctx context.Context, queues []queue, one func(ctx context.Context, fail context.CancelCauseFunc, i int) error) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	var begun atomic.Int64
-	job := func(ctx context.Context) error {
-		for i := int(begun.Add(1)) - 1; i < streams; i = int(begun.Add(1)) - 1 {
-			if err := context.Cause(ctx); err != nil {
-				return at(StageDump, err)
+	var jobs []func(context.Context) error
+	for _, q := range queues {
+		var begun atomic.Int64
+		job := func(ctx context.Context) error {
+			for i := int(begun.Add(1)) - 1; i < len(q.streams); i = int(begun.Add(1)) - 1 {
+				if err := context.Cause(ctx); err != nil {
+					return at(StageDump, err)
+				}
+				if err := one(ctx, fail, q.streams[i]); err != nil {
+					return err
+				}
 			}
-			if err := one(ctx, fail, i); err != nil {
-				return err
-			}
+			return nil
 		}
-		return nil
+		jobs = append(jobs, slices.Repeat([]func(context.Context) error{job}, q.jobs)...)
 	}
-	return at(StageUpload, runUnder(ctx, fail, slices.Repeat([]func(context.Context) error{job}, jobs)...))
+	return at(StageUpload, runUnder(ctx, fail, jobs...))
 }

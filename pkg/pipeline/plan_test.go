@@ -91,6 +91,39 @@ func TestStreamsGoOnAtOnce(t *testing.T) {
 	b.wantStreams(m, kindsOf(streams...), plain)
 }
 
+// TestStreamsGoOnBeside has the streams that go on beside the others wait for the
+// only job, and it for the last of them; of two of them, the second comes after the
+// first.
+func TestStreamsGoOnBeside(t *testing.T) {
+	b := newTightBed(t)
+	streams, plain := splitOf(b.stored(2*segment), noise(10))
+	var meet sync.WaitGroup
+	var beside atomic.Int64
+	meet.Add(2)
+	for i := range streams {
+		dump := streams[i].Dump
+		streams[i].Beside = i != 2
+		streams[i].Dump = func(ctx context.Context, w io.Writer) error {
+			if i != 2 && beside.Add(1) != 1 {
+				t.Error("two streams go on beside the others")
+			}
+			if i >= 2 { // the job, and the last beside it
+				meet.Done()
+				meet.Wait()
+			}
+			if i != 2 {
+				defer beside.Add(-1)
+			}
+			return dump(ctx, w)
+		}
+	}
+	m, err := b.planned(Plan{Streams: streams, Jobs: 1}).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.wantStreams(m, kindsOf(streams...), plain)
+}
+
 // TestOrderOfAPlan shows what comes when: Plan after Describe, the last streams
 // after all others, Close after those, and then the manifest.
 func TestOrderOfAPlan(t *testing.T) {
