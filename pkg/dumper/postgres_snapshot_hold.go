@@ -30,7 +30,7 @@ func (h *pgHolder) hold(ctx context.Context) error {
 		return err
 	}
 	for range pgSnapshotTries {
-		before, err := h.list(ctx)
+		before, err := h.list(ctx, pgAll)
 		if err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (h *pgHolder) hold(ctx context.Context) error {
 		}
 		err = h.lock(ctx, before)
 		if err == nil {
-			h.tables, err = h.list(ctx) // the first query: it takes the snapshot
+			h.tables, err = h.list(ctx, pgAll) // the first query: it takes the snapshot
 			if err != nil {
 				return err
 			}
@@ -68,24 +68,19 @@ func (h *pgHolder) prepare(ctx context.Context) error {
 	if pid != h.db.PgConn().PID() {
 		return fmt.Errorf("%w: a pooler stands between here and the server, and may give each statement another session; to dump in parts, connect to the server itself", ErrNotShared)
 	}
-	settings := [][2]string{
-		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
-		{"tcp_keepalives_idle", "60"},
-		{"tcp_keepalives_interval", "10"},
-		{"tcp_keepalives_count", "6"},
-		{"idle_in_transaction_session_timeout", "0"},
+	settings := []string{
+		"statement_timeout = 0", "lock_timeout = 0", "idle_in_transaction_session_timeout = 0",
+		"tcp_keepalives_idle = 60", "tcp_keepalives_interval = 10", "tcp_keepalives_count = 6",
 	}
 	if h.db.release >= 1400 {
-		settings = append(settings, [2]string{"idle_session_timeout", "0"})
+		settings = append(settings, "idle_session_timeout = 0")
 	}
 	if h.db.release >= 1700 {
-		settings = append(settings, [2]string{"transaction_timeout", "0"})
+		settings = append(settings, "transaction_timeout = 0")
 	}
-	for _, s := range settings {
-		if _, err := h.db.Exec(ctx, "SELECT pg_catalog.set_config($1, $2, false)", s[0], s[1]); err != nil {
-			return fmt.Errorf("setting %s for the session that holds the snapshot: %w", s[0], err)
-		}
+	// In one go, for servers that are far away.
+	if _, err := h.db.PgConn().Exec(ctx, "SET "+strings.Join(settings, "; SET ")).ReadAll(); err != nil {
+		return fmt.Errorf("preparing the session that holds the snapshot: %w", err)
 	}
 	return nil
 }
