@@ -159,6 +159,10 @@ func (p *parallel) parts(s snapshot, cancel context.CancelCauseFunc) pipeline.Pl
 	before, jobs := p.before(), p.options.Jobs
 	if t, ok := s.(together); ok {
 		jobs = len(before) + t.AtOnce()
+	} else {
+		for i := range before {
+			before[i].Beside = true
+		}
 	}
 	return pipeline.Plan{
 		Streams: append(before, p.streams(s)...),
@@ -189,12 +193,13 @@ func (p *parallel) streams(s snapshot) (streams []pipeline.Stream) {
 		if part.Definitions {
 			kind = catalog.KindSchema
 		}
-		streams = append(streams, pipeline.Stream{Kind: kind, Dump: func(ctx context.Context, w io.Writer) error {
+		dump := func(ctx context.Context, w io.Writer) error {
 			if err := s.Dump(ctx, part, w); err != nil {
 				return err
 			}
 			return p.count(ctx, s, part)
-		}})
+		}
+		streams = append(streams, pipeline.Stream{Kind: kind, Dump: dump, Beside: part.Light})
 	}
 	return streams
 }

@@ -16,6 +16,7 @@ type Part struct {
 	Name        string // "schema", "data", "data-1" …: it tells nothing of what is in it
 	Definitions bool   // no rows: what comes before all data, and after
 	Size        int64  // bytes on the server, without indexes
+	Light       bool   // it takes longer to begin than to dump: definitions, a few rows
 
 	args []string
 }

@@ -26,9 +26,10 @@ func pgParts(h *pgHolder, o SnapshotOptions) []Part {
 		rest.args = append(rest.args, "--exclude-table-data="+t.ident())
 		data = append(data, Part{Name: fmt.Sprintf("data-%d", i+1), Size: t.size, args: []string{"--section=data", "--strict-names", "--table=" + t.ident()}})
 	}
+	rest.Light = rest.Size < cmp.Or(o.Large, largeTable)
 	data = append(data, rest)
 	slices.SortStableFunc(data, func(a, b Part) int { return cmp.Compare(b.Size, a.Size) })
-	return append([]Part{{Name: "schema", Definitions: true, args: []string{"--section=pre-data", "--section=post-data"}}}, data...)
+	return append([]Part{{Name: "schema", Definitions: true, Light: true, args: []string{"--section=pre-data", "--section=post-data"}}}, data...)
 }
 
 // pgLargeTables are those that a part is worth. An extension's tables are not:
