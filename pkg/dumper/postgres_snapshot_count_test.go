@@ -3,6 +3,7 @@ package dumper
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/dbacked/dbacked/pkg/dbtest"
@@ -59,6 +60,23 @@ func TestPostgresSplits(t *testing.T) {
 	} {
 		if got, err := p.Splits(t.Context(), test.o); err != nil || got != test.want {
 			t.Errorf("%+v: %t, %v", test.o, got, err)
+		}
+	}
+	// What the server knows of a table may be old, or of little of it, or nothing.
+	for name, fill := range map[string]string{
+		"grown":    "CREATE TABLE b (i int, t text); ANALYZE b; INSERT INTO b SELECT i, md5(i::text) FROM generate_series(1, 20000) i",
+		"wide":     "CREATE TABLE b (t text); ALTER TABLE b ALTER t SET STORAGE EXTERNAL; INSERT INTO b VALUES (repeat('x', 2000000)); ANALYZE b",
+		"vacuumed": "CREATE TABLE b AS SELECT i, md5(i::text) t FROM generate_series(1, 20000) i; VACUUM ANALYZE b",
+		"reset":    "CREATE TABLE b AS SELECT i, md5(i::text) t FROM generate_series(1, 20000) i; SELECT pg_stat_force_next_flush(); SELECT pg_stat_reset()",
+	} {
+		pgExec(t, server, "postgres", "CREATE DATABASE "+name)
+		for statement := range strings.SplitSeq(fill, "; ") {
+			pgExec(t, server, name, statement)
+		}
+		for least, want := range map[int64]bool{1_000_000: true, 4_000_000: false} {
+			if got, err := pgFor(t, server, name).Splits(t.Context(), SnapshotOptions{Jobs: 2, Large: least}); err != nil || got != want {
+				t.Errorf("%s, at least %d: %t, %v", name, least, got, err)
+			}
 		}
 	}
 	// It does not wait for whoever has a table to himself.

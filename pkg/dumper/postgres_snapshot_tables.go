@@ -31,13 +31,17 @@ func (t *pgTable) keepsRows(h *pgHolder) bool {
 // the partitions have them.
 func (t *pgTable) hasRows(h *pgHolder) bool { return t.kind == "r" && t.keepsRows(h) }
 
-// list lists what a dump reads, and which of it this session has locked.
-func (h *pgHolder) list(ctx context.Context) ([]pgTable, error) {
+// pgAll is all that a dump reads.
+const pgAll = "SELECT oid FROM pg_catalog.pg_class"
+
+// list lists what a dump reads, of what a query says, and which of it this session
+// has locked.
+func (h *pgHolder) list(ctx context.Context, of string, args ...any) ([]pgTable, error) {
 	rows, err := h.db.Query(ctx, `SELECT d.oid, d.nspname::text, c.relname::text, d.relkind::text, d.relpersistence::text,
 			EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE d.oid = ANY (x.extconfig)),
 			d.oid IN (SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()
 				AND l.locktype = 'relation' AND l.mode = 'AccessShareLock' AND l.granted)
-		FROM (`+pgDumped+`) d JOIN pg_catalog.pg_class c ON c.oid = d.oid ORDER BY d.oid`)
+		FROM (`+pgDumped+`) d JOIN pg_catalog.pg_class c ON c.oid = d.oid WHERE d.oid IN (`+of+`) ORDER BY d.oid`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("listing the tables: %w", err)
 	}
@@ -65,9 +69,15 @@ const pgRoughSize = `CASE WHEN d.oid = ANY (ARRAY(SELECT l.relation FROM pg_cata
 	THEN (SELECT c.relpages::int8 * pg_catalog.current_setting('block_size')::int8 FROM pg_catalog.pg_class c WHERE c.oid = d.oid)
 	ELSE pg_catalog.pg_table_size(d.oid) END`
 
-// sizes asks how much data there is.
+// sizes asks how much data there is in the tables.
 func (h *pgHolder) sizes(ctx context.Context) error {
-	rows, err := h.db.Query(ctx, `SELECT d.oid, coalesce(`+pgRoughSize+`, 0) FROM (`+pgDumped+`) d WHERE d.relkind = 'r'`)
+	var oids []uint32
+	for _, t := range h.tables {
+		if t.kind == "r" {
+			oids = append(oids, t.oid)
+		}
+	}
+	rows, err := h.db.Query(ctx, `SELECT d.oid, coalesce(`+pgRoughSize+`, 0) FROM (SELECT pg_catalog.unnest($1::oid[]) AS oid) d`, oids)
 	if err != nil {
 		return fmt.Errorf("asking for the sizes of the tables: %w", err)
 	}
@@ -100,7 +110,7 @@ func (h *pgHolder) named(ctx context.Context) error {
 		return err
 	}
 	defer other.close()
-	now, err := (&pgHolder{p: h.p, db: other}).list(ctx)
+	now, err := (&pgHolder{p: h.p, db: other}).list(ctx, pgAll)
 	if err != nil {
 		return err
 	}
