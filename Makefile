@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.
 # Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
 TEST_PACKAGES  := gcc curl postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db nginx pgbouncer
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
-BENCH_PACKAGES := $(DEMO_PACKAGES) age zstd awscli rclone
+BENCH_PACKAGES := $(DEMO_PACKAGES) age zstd awscli rclone restic
 E2E_PACKAGES   := debootstrap systemd-container apt-utils gnupg postgresql
 
 .PHONY: help build test demo packages repo pkgcheck e2e lint storm fuzz bench clean
@@ -25,7 +25,8 @@ bin/dbacked bin/dbacked-server:
 test: ## run all tests, against real servers
 	@packaging/need.sh $(TEST_PACKAGES)
 	$(GO) vet ./...
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -c -o bin/test/dbacked ./cmd/dbacked
+	DBACKED_TEST_PROGRAM=$(CURDIR)/bin/test $(GO) test -race -timeout 15m ./...
 
 demo: bin/dbacked ## back up, lose and restore a real PostgreSQL and a real MariaDB
 	@packaging/need.sh $(DEMO_PACKAGES)
@@ -50,12 +51,13 @@ e2e: ## show the service in a real Debian under a real systemd (packaging/e2e)
 lint: ## check style and the import rules
 	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...
 
-storm: ## 200 seeded storms, 600 random plans, 100 storms while a snapshot is dumped, 50 machines killed, 300 removals that meet what undoes them, 6 GiB in files of 20 parts, 50 due times of two agents: of each, the tests do a part (20 min, 15 GB)
+storm: ## 200 seeded storms, 600 random plans, 100 storms while a snapshot is dumped, 50 machines killed, 300 removals that meet what undoes them, 6 GiB in files of 20 parts, 50 due times of two agents: of each, the tests do a part; and the command's tests with the race detector in the programs that they start (40 min, 15 GB)
 	@packaging/need.sh $(TEST_PACKAGES) $(E2E_PACKAGES)
 	DBACKED_TEST_STORMS=200 $(GO) test -race -v -count 1 -timeout 15m -run '^TestStorm$$' ./pkg/pipeline
 	DBACKED_TEST_PLANS=600 $(GO) test -race -v -count 1 -timeout 15m -run '^TestRandomPlans' ./pkg/pipeline
 	DBACKED_TEST_SNAPSHOTS=100 $(GO) test -race -v -count 1 -timeout 15m -run '^TestSnapshotStorm$$' ./pkg/dumper
 	DBACKED_TEST_SNAPSHOTS=100 $(GO) test -race -v -count 1 -timeout 60m -run '^TestMySQL$$/./^parts_in_a_storm$$' ./pkg/dumper
+	$(GO) test -race -count 1 -timeout 30m ./cmd/dbacked
 	DBACKED_TEST_KILLS=50 $(GO) test -race -v -count 1 -timeout 30m -run '^TestKilledSideBySide$$' ./cmd/dbacked
 	DBACKED_TEST_MEETINGS=300 $(GO) test -race -v -count 1 -timeout 15m -run 'TestOnEach/meets' ./pkg/server/pruner
 	DBACKED_TEST_STREAM_MIB=6144 $(GO) test -v -count 1 -timeout 30m -run '^TestLongStream$$' ./cmd/dbacked
