@@ -22,7 +22,9 @@ type pgArchive struct {
 	filling  int64     // the same, of one that only fills what is there
 	whole    bool      // whether the whole table of contents was seen
 	head     []byte    // what was read
-	body     io.Reader // the archive from its first byte; ends only if it is whole
+	rest     io.Reader // what follows that; ends only if the archive is whole
+	body     io.Reader // the archive from its first byte; ends as rest does
+	copies   []pgCopy  // if held is set: what reads rows into tables
 	verifier *pgarchive.Verifier
 	held     *pgHeld // if set, takes note of what the archive holds
 	each     func(pgarchive.Entry)
@@ -63,7 +65,8 @@ func openUpTo(r io.Reader, held *pgHeld, limit int, each func(pgarchive.Entry)) 
 	a.header, _ = a.verifier.Header()
 	a.whole = a.verifier.Ready()
 	a.head = head
-	a.body = io.MultiReader(bytes.NewReader(head), &pgArchiveReader{r: r, v: a.verifier})
+	a.rest = &pgArchiveReader{r: r, v: a.verifier}
+	a.body = io.MultiReader(bytes.NewReader(head), a.rest)
 	return a, nil
 }
 
@@ -129,6 +132,7 @@ func (a *pgArchive) note(e pgarchive.Entry) {
 	a.filling += pgFillingLocks(e.Desc)
 	if a.held != nil {
 		a.held.entry(e)
+		a.copies = append(a.copies, pgCopyOf(e)...)
 	}
 	if a.each != nil {
 		a.each(e)

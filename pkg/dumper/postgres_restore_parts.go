@@ -91,7 +91,7 @@ func (r *pgRestoring) fillFrom(ctx context.Context, part PartSource, jobs int) e
 	return r.read(ctx, part, func(ctx context.Context, a *pgArchive) error {
 		plan := r.plan
 		plan.single = a.whole && plan.holds(a.filling*int64(jobs))
-		return r.p.load(ctx, plan, a.body, r.with("--section=data"))
+		return r.p.load(ctx, plan, a.afresh(r.schema.tables), r.with("--section=data"))
 	})
 }
 

@@ -24,6 +24,7 @@ CREATE MATERIALIZED VIEW zz_first AS SELECT hen, count(*) AS n FROM egg GROUP BY
 CREATE MATERIALIZED VIEW aa_second AS SELECT sum(n) AS s FROM zz_first; CREATE MATERIALIZED VIEW empty AS SELECT 1 AS i WITH NO DATA;
 CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no more'; END $$;
 CREATE TABLE cut (i int, t text) PARTITION BY RANGE (i); CREATE TABLE cut_1 PARTITION OF cut FOR VALUES FROM (0) TO (1000); CREATE TABLE cut_2 PARTITION OF cut DEFAULT;
+CREATE TABLE uneven AS SELECT i, repeat(md5(i::text), 1 + i % 37 * (i % 3)) AS t FROM generate_series(1, 5000) i;
 CREATE INDEX ON cut (i); INSERT INTO cut SELECT i, 'x' FROM generate_series(1, 3000) i;
 ALTER DATABASE shop SET work_mem = '77MB'; COMMENT ON DATABASE shop IS 'it''s the shop';
 CREATE EVENT TRIGGER audit ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION audit();

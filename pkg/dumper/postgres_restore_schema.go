@@ -19,6 +19,7 @@ type pgSchema struct {
 	file    *os.File
 	size    int64
 	archive *pgArchive
+	tables  map[pgTableName]bool // that it makes
 }
 
 // keepSchema reads the definitions to their end. The caller calls close.
@@ -35,7 +36,8 @@ func keepSchema(ctx context.Context, from Source) (s *pgSchema, err error) {
 }
 
 func (s *pgSchema) keep(_ context.Context, r io.Reader) error {
-	a, err := openArchive(r)
+	held := newPgHeld(Part{Definitions: true})
+	a, err := openCounted(r, held)
 	if err != nil {
 		return err
 	}
@@ -48,7 +50,7 @@ func (s *pgSchema) keep(_ context.Context, r io.Reader) error {
 		return fmt.Errorf("they have more than %d MiB", pgSchemaSize>>20)
 	}
 	a.whole = true
-	s.archive = a
+	s.archive, s.tables = a, held.defined
 	return nil
 }
 

@@ -57,8 +57,15 @@ type Entry struct {
 	Owner     string
 	Defn      string // the SQL that makes it, if KeepDefn asked for it
 	HasData   bool   // whether the archive must hold a block for it
+	Copy      Copy   // for the rows of a table
 
 	Dependencies []int // the IDs of the entries that it needs, if KeepDependencies asked for them
+}
+
+// Copy is the statement that reads rows into a table, if an entry has one.
+type Copy struct {
+	Statement string // cut at MaxString bytes
+	at        int64  // where it is in the archive
 }
 
 // Block is what was counted in the data of a table.

@@ -88,7 +88,11 @@ func (v *Verifier) readStatements(e *Entry) (err error) {
 	if e.Defn, _, err = s.string(limit); err != nil {
 		return err
 	}
-	if err := s.strings(2); err != nil { // the statements to drop it and to copy into it
+	if err := s.strings(1); err != nil { // the statement to drop it
+		return err
+	}
+	e.Copy.at = v.position()
+	if e.Copy.Statement, _, err = s.string(MaxString); err != nil {
 		return err
 	}
 	if e.Namespace, _, err = s.string(MaxString); err != nil {

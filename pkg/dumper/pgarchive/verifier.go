@@ -108,9 +108,12 @@ func (v *Verifier) walk() error {
 		return v.explain(err, "its table of contents")
 	}
 	v.ready = true
-	v.head = v.src.read + int64(v.size-len(v.src.p))
+	v.head = v.position()
 	return v.readBlocks()
 }
+
+// position is how much of the archive has been read.
+func (v *Verifier) position() int64 { return v.src.read + int64(v.size-len(v.src.p)) }
 
 // explain says where an archive ended that ended too early.
 func (v *Verifier) explain(err error, where string) error {
