@@ -46,7 +46,7 @@ pkgcheck: ## build the packages twice, compare them, and have lintian look at th
 e2e: ## show the service in a real Debian under a real systemd (packaging/e2e)
 	@packaging/need.sh $(E2E_PACKAGES)
 	$(GO) vet -tags e2e ./packaging/e2e
-	$(GO) test -tags e2e -count 1 -timeout 15m ./packaging/e2e
+	$(GO) test -tags e2e -count 1 -timeout 25m ./packaging/e2e
 
 lint: ## check style and the import rules
 	$(GO) tool -modfile=packaging/tools/go.mod golangci-lint run ./...
