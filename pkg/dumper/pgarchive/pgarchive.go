@@ -12,6 +12,8 @@
 //		err = cerr // nil: the table of contents is whole, and so is all data
 //	}
 //
+// Once the table of contents was read, Rewrite puts SQL before some of its statements.
+//
 // It reads archives of the versions 1.10 to 1.16, as PostgreSQL 8.4 to 18 write
 // them. It does not look into the data, so compressed archives are fine too. Its
 // memory does not grow with the data: it takes one bit for each entry of the
