@@ -7,13 +7,11 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -237,94 +235,6 @@ func plainSum(t *testing.T, s *dbtest.Server, db string) string {
 		t.Fatal(err)
 	}
 	return string(out)
-}
-
-const (
-	farDelay = 10 * time.Millisecond // each way
-	farRate  = 40_000_000            // bytes a second, each connection
-)
-
-// farAway makes a server that is near one that is 20 ms away and gives each
-// connection 40 MB/s. It returns its port on this machine.
-func farAway(t *testing.T, socket string) (port string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	t.Cleanup(func() { l.Close(); all.Wait() })
-	all.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("unix", socket)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			all.Go(func() { slowly(client, server) })
-			all.Go(func() { slowly(server, client) })
-		}
-	})
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-// slowly copies with a delay and a rate. What is on the way is held in memory,
-// for as long as it is on the way. It reads no sooner than the line is free, and
-// so in large pieces: it shall cost the machine little.
-func slowly(to, from net.Conn) {
-	const (
-		size = 256 << 10             // more than a socket holds
-		held = 16                    // pieces: twice and more what fits in the delay
-		late = 20 * time.Millisecond // that a busy machine may wake this, and the line makes up for
-	)
-	type piece struct {
-		data []byte
-		due  time.Time
-	}
-	way, spare := make(chan piece, held), make(chan []byte, held)
-	for range held {
-		spare <- make([]byte, size)
-	}
-	go func() {
-		defer close(way)
-		for free := time.Now(); ; {
-			time.Sleep(time.Until(free))
-			data := <-spare
-			n, err := from.Read(data)
-			if err != nil {
-				return
-			}
-			now := time.Now()
-			if least := now.Add(-late); free.Before(least) {
-				free = least
-			}
-			free = free.Add(time.Duration(n) * time.Second / farRate)
-			due := free
-			if due.Before(now) {
-				due = now
-			}
-			way <- piece{data[:n], due.Add(farDelay)}
-		}
-	}()
-	failed := false
-	for p := range way {
-		if !failed {
-			time.Sleep(time.Until(p.due))
-			_, err := to.Write(p.data)
-			failed = err != nil
-		}
-		if failed { // then the reader ends
-			to.Close()
-			from.Close()
-		}
-		spare <- p.data[:size]
-	}
-	to.Close()
-	from.Close()
 }
 
 // TestCompareJobs shows what more jobs than cores are for.
