@@ -5,6 +5,12 @@ SHELL   := /bin/bash
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
 
+# All that is built without the race detector is built in one way, so that nothing
+# is compiled twice. The race detector needs cgo.
+export GOFLAGS     := -trimpath
+export CGO_ENABLED := 0
+RACE_TEST := CGO_ENABLED=1 $(GO) test -race -vet=off
+
 # Needed by the tests, by the demonstration (a part of them), and by the benchmarks.
 TEST_PACKAGES  := gcc curl postgresql postgresql-client mariadb-server mariadb-client openssl nodejs python3-cryptography zstd systemd debootstrap chromium prometheus rclone mandoc man-db nginx pgbouncer
 DEMO_PACKAGES  := postgresql postgresql-client mariadb-server mariadb-client openssl
@@ -20,13 +26,13 @@ build: bin/dbacked bin/dbacked-server ## build bin/dbacked and bin/dbacked-serve
 
 .PHONY: bin/dbacked bin/dbacked-server
 bin/dbacked bin/dbacked-server:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/$(@F)
+	$(GO) build -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/$(@F)
 
 test: ## run all tests, against real servers
 	@packaging/need.sh $(TEST_PACKAGES)
 	$(GO) vet ./...
 	$(GO) test -c -o bin/test/dbacked ./cmd/dbacked
-	DBACKED_TEST_PROGRAM=$(CURDIR)/bin/test $(GO) test -race -timeout 30m ./...
+	DBACKED_TEST_PROGRAM=$(CURDIR)/bin/test $(RACE_TEST) -timeout 30m ./...
 
 demo: bin/dbacked ## back up, lose and restore a real PostgreSQL and a real MariaDB
 	@packaging/need.sh $(DEMO_PACKAGES)
@@ -53,13 +59,13 @@ lint: ## check style and the import rules
 
 storm: ## 200 seeded storms, 600 random plans, 100 storms while a snapshot is dumped, 50 machines killed, 300 removals that meet what undoes them, 6 GiB in files of 20 parts, 50 due times of two agents: of each, the tests do a part; and the command's tests with the race detector in the programs that they start (40 min, 15 GB)
 	@packaging/need.sh $(TEST_PACKAGES) $(E2E_PACKAGES)
-	DBACKED_TEST_STORMS=200 $(GO) test -race -v -count 1 -timeout 15m -run '^TestStorm$$' ./pkg/pipeline
-	DBACKED_TEST_PLANS=600 $(GO) test -race -v -count 1 -timeout 15m -run '^TestRandomPlans' ./pkg/pipeline
-	DBACKED_TEST_SNAPSHOTS=100 $(GO) test -race -v -count 1 -timeout 15m -run '^TestSnapshotStorm$$' ./pkg/dumper
-	DBACKED_TEST_SNAPSHOTS=100 $(GO) test -race -v -count 1 -timeout 60m -run '^TestMySQL$$/./^parts_in_a_storm$$' ./pkg/dumper
-	$(GO) test -race -count 1 -timeout 30m ./cmd/dbacked
-	DBACKED_TEST_KILLS=50 $(GO) test -race -v -count 1 -timeout 30m -run '^TestKilledSideBySide$$' ./cmd/dbacked
-	DBACKED_TEST_MEETINGS=300 $(GO) test -race -v -count 1 -timeout 15m -run 'TestOnEach/meets' ./pkg/server/pruner
+	DBACKED_TEST_STORMS=200 $(RACE_TEST) -v -count 1 -timeout 15m -run '^TestStorm$$' ./pkg/pipeline
+	DBACKED_TEST_PLANS=600 $(RACE_TEST) -v -count 1 -timeout 15m -run '^TestRandomPlans' ./pkg/pipeline
+	DBACKED_TEST_SNAPSHOTS=100 $(RACE_TEST) -v -count 1 -timeout 15m -run '^TestSnapshotStorm$$' ./pkg/dumper
+	DBACKED_TEST_SNAPSHOTS=100 $(RACE_TEST) -v -count 1 -timeout 60m -run '^TestMySQL$$/./^parts_in_a_storm$$' ./pkg/dumper
+	$(RACE_TEST) -count 1 -timeout 30m ./cmd/dbacked
+	DBACKED_TEST_KILLS=50 $(RACE_TEST) -v -count 1 -timeout 30m -run '^TestKilledSideBySide$$' ./cmd/dbacked
+	DBACKED_TEST_MEETINGS=300 $(RACE_TEST) -v -count 1 -timeout 15m -run 'TestOnEach/meets' ./pkg/server/pruner
 	DBACKED_TEST_STREAM_MIB=6144 $(GO) test -v -count 1 -timeout 30m -run '^TestLongStream$$' ./cmd/dbacked
 	DBACKED_E2E_DUES=50 $(GO) test -tags e2e -v -count 1 -timeout 15m -run '^TestService$$/^served$$' ./packaging/e2e
 

@@ -35,7 +35,9 @@ var buildServer = sync.OnceValues(func() (string, error) {
 	}
 	shared.Cleanup(func() { _ = os.RemoveAll(dir) })
 	program := filepath.Join(dir, "dbacked-server")
-	out, err := exec.Command("go", "build", "-o", program, "../dbacked-server").CombinedOutput()
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "../dbacked-server")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make builds it
+	out, err := build.CombinedOutput()
 	if err != nil {
 		err = &exec.Error{Name: "go build: " + string(out), Err: err}
 	}
