@@ -1,11 +1,14 @@
 #!/bin/bash
-# packages.sh VERSION FOLDER: build the packages, of the agent and of the service, deb
-# and rpm, amd64 and arm64, of what is checked out. VERSION is as of "git describe --tags --always --dirty".
+# packages.sh VERSION FOLDER [ARCHITECTURE…]: build the packages, of the agent and of the
+# service, deb and rpm, for amd64 and arm64 unless told otherwise, of what is checked out.
+# VERSION is as of "git describe --tags --always --dirty".
 #
 # The same commit makes the same bytes: every time stamp is that of the commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$1 out=$2
+shift 2
+architectures=${*:-amd64 arm64}
 
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C.UTF-8
@@ -59,11 +62,11 @@ changes dbacked-server | gzip -9n >"$STAGE/server/changelog.Debian.gz"
 
 mkdir -p "$out"
 rm -f "$out"/dbacked*.deb "$out"/dbacked*.rpm
-for ARCH in amd64 arm64; do
+for ARCH in $architectures; do
 	export ARCH
 	mkdir "$STAGE/$ARCH"
-	build $ARCH "$STAGE/$ARCH/dbacked" dbacked
-	build $ARCH "$STAGE/$ARCH/dbacked-server" dbacked-server
+	build "$ARCH" "$STAGE/$ARCH/dbacked" dbacked
+	build "$ARCH" "$STAGE/$ARCH/dbacked-server" dbacked-server
 	for config in nfpm.yaml packaging/nfpm/server.yaml; do
 		for packager in deb rpm; do
 			"$nfpm" package --config $config --packager $packager --target "$out/" >"$STAGE/said" 2>&1 || {

@@ -44,12 +44,13 @@ type bed struct {
 	clocked    *clocked      // a service with a clock of its own
 }
 
-// pack builds the repository of a version, as "make repo" does, beside whatever
-// else goes on; what it returns waits for its folder.
+// pack builds the repository of a version, as "make repo" does but for this
+// machine's architecture alone, beside whatever else goes on; what it returns waits
+// for its folder.
 func (m *machine) pack(t *testing.T, version string) (wait func() string) {
 	t.Helper()
 	dir := filepath.Join(m.temp, version)
-	const script = `packaging/packages.sh "$1" "$2" && packaging/repo.sh "$2/repo" "$2"/*.deb`
+	const script = `packaging/packages.sh "$1" "$2" "$(dpkg --print-architecture)" && packaging/repo.sh "$2/repo" "$2"/*.deb`
 	cmd := exec.CommandContext(m.packing, "sh", "-euc", script, "sh", version, dir)
 	cmd.Dir = "../.."
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
