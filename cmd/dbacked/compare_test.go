@@ -240,7 +240,6 @@ func TestCompareGrowth(t *testing.T) {
 			two := b.with("DBACKED_JOBS=2")
 			c := newContest(t, 3)
 			c.add("dbacked backup, 2 jobs", two.backup)
-			c.add("dbacked backup, 1 job", b.with("DBACKED_JOBS=1").backup)
 			m := c.run(fmt.Sprintf("PostgreSQL, backup of %v GB", gb))
 			two.backup()
 			fmt.Printf("  %d MB stored\n", two.stored()/1e6)
