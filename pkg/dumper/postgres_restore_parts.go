@@ -20,8 +20,8 @@ type pgRestoring struct {
 }
 
 // RestoreParts restores what the parts of a Snapshot hold: what comes before the
-// data, then the data, so many parts at once, each streamed from its source, then
-// what comes after. With o.Create the database is made first, and dropped again on
+// data, then the data, so many parts at once, each streamed from its source, with the
+// indexes of the tables that are full, then what else comes after. With o.Create the database is made first, and dropped again on
 // an error. Into a database that exists, everything goes through one session in a
 // single transaction, one part after the other: an error means that nothing was
 // changed.
@@ -73,18 +73,11 @@ func (r *pgRestoring) atOnce(ctx context.Context, jobs int) error {
 	if err := r.p.load(ctx, r.plan, r.schema.reader(), r.with("--section=pre-data")); err != nil {
 		return fmt.Errorf("making what the data goes into: %w", err)
 	}
-	if err := r.fill(ctx, jobs); err != nil {
+	early := r.earlyIndexes(jobs)
+	if err := r.fill(ctx, jobs, early); err != nil {
 		return err
 	}
-	if err := r.complete(ctx, jobs); err != nil {
-		return fmt.Errorf("making the indexes and what else comes after the data: %w", err)
-	}
-	return nil
-}
-
-// fill restores the data, so many parts at once.
-func (r *pgRestoring) fill(ctx context.Context, jobs int) error {
-	return eachPart(ctx, r.parts.Data, jobs, func(ctx context.Context, part PartSource) error { return r.fillFrom(ctx, part, jobs) })
+	return r.complete(ctx, jobs, early)
 }
 
 func (r *pgRestoring) fillFrom(ctx context.Context, part PartSource, jobs int) error {
@@ -118,27 +111,6 @@ func (r *pgRestoring) read(ctx context.Context, part PartSource, use func(ctx co
 	}
 	return nil
 }
-
-// complete makes what comes after the data. pg_restore refreshes materialized
-// views, and makes event triggers, when all else is there, one after the other.
-func (r *pgRestoring) complete(ctx context.Context, jobs int) error {
-	if r.plan.psql != "" {
-		return r.p.load(ctx, r.plan, r.schema.reader(), r.with("--section=post-data"))
-	}
-	application, conninfo := r.p.session()
-	t, err := r.p.loader(r.plan.program.path, application, r.with("--section=post-data", fmt.Sprintf("--jobs=%d", jobs), conninfo)...)
-	if err != nil {
-		return err
-	}
-	t.file = r.schema.file
-	t.args = append(t.args, t.filePath())
-	return t.input(ctx, nothing{}, io.Discard)
-}
-
-// nothing is an empty input.
-type nothing struct{}
-
-func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
 
 // inOneTransaction restores into a database that others may use, by one psql.
 func (r *pgRestoring) inOneTransaction(ctx context.Context) error {

@@ -20,6 +20,7 @@ type pgSchema struct {
 	size    int64
 	archive *pgArchive
 	tables  map[pgTableName]bool // that it makes
+	indexes *pgIndexes
 }
 
 // keepSchema reads the definitions to their end. The caller calls close.
@@ -37,7 +38,8 @@ func keepSchema(ctx context.Context, from Source) (s *pgSchema, err error) {
 
 func (s *pgSchema) keep(_ context.Context, r io.Reader) error {
 	held := newPgHeld(Part{Definitions: true})
-	a, err := openCounted(r, held)
+	indexes := newPgIndexes()
+	a, err := openUpTo(r, held, pgHeadSize, indexes.note)
 	if err != nil {
 		return err
 	}
@@ -50,7 +52,7 @@ func (s *pgSchema) keep(_ context.Context, r io.Reader) error {
 		return fmt.Errorf("they have more than %d MiB", pgSchemaSize>>20)
 	}
 	a.whole = true
-	s.archive, s.tables = a, held.defined
+	s.archive, s.tables, s.indexes = a, held.defined, indexes
 	return nil
 }
 
