@@ -86,19 +86,20 @@ func (w *writer) mayExist(maybe bool) {
 func (w *writer) complete(ctx context.Context, parts []part, size int64) (tag string, err error) {
 	want := wanted{name: w.name, size: size, tag: joinedTag(parts), sum: joinedSum(parts)}
 	err = w.store.client.Again(ctx, func(ctx context.Context) error {
-		if w.store.unconditional.Load() {
+		conditional := !w.store.unconditional.Load()
+		if !conditional {
 			if err := w.store.free(ctx, want); err != nil {
 				return err
 			}
 		}
-		info, err := w.completeOnce(ctx, parts)
+		info, err := w.completeOnce(ctx, parts, conditional)
 		switch {
 		case err == nil && want.sum != "" && info.ChecksumSHA256 != "" && !sameSum(info.ChecksumSHA256, want.sum):
 			return w.notStored(ctx, "its checksum is %s instead of %s", w.store.client.Clean(info.ChecksumSHA256), want.sum)
 		case err == nil:
 			tag = info.ETag
 			return nil
-		case w.store.refused(err):
+		case conditional && w.store.refused(err):
 			return &storage.TemporaryError{Err: err}
 		case !bucket.Unclear(err):
 			return err
@@ -110,9 +111,9 @@ func (w *writer) complete(ctx context.Context, parts []part, size int64) (tag st
 	return tag, err
 }
 
-func (w *writer) completeOnce(ctx context.Context, parts []part) (info minio.UploadInfo, err error) {
+func (w *writer) completeOnce(ctx context.Context, parts []part, conditional bool) (info minio.UploadInfo, err error) {
 	var o minio.PutObjectOptions
-	if !w.store.unconditional.Load() {
+	if conditional {
 		o.SetMatchETagExcept("*")
 	}
 	list := make([]minio.CompletePart, len(parts))

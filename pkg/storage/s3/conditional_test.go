@@ -147,6 +147,29 @@ func TestServiceWithoutConditions(t *testing.T) {
 	b.clean("db/")
 }
 
+// TestConditionsRefusedAtOnce has several writes hear only then that the service has
+// no conditions, when all have asked with one.
+func TestConditionsRefusedAtOnce(t *testing.T) {
+	b := newBed(t, dbtest.S3(t), "at-once", nil)
+	conditional := func(r *http.Request) bool { return r.Header.Get("If-None-Match") != "" }
+	b.times(-1, conditional, dbtest.Fault{Status: 501, Code: "NotImplemented", Delay: 200 * time.Millisecond})
+	large := pattern(smallestPart + 1)
+	var all sync.WaitGroup
+	for i := range 3 {
+		all.Go(func() {
+			if err := b.Put(t.Context(), fmt.Sprintf("db/%d/manifest", i), []byte("one")); err != nil {
+				t.Errorf("a small object: %v", err)
+			}
+		})
+		all.Go(func() {
+			if err := b.upload(fmt.Sprintf("db/%d/0000", i), large); err != nil {
+				t.Errorf("a large one: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestGetIsForSmallObjects(t *testing.T) {
 	b := newBed(t, dbtest.S3(t), "small", nil)
 	if err := b.Put(t.Context(), "db/large", make([]byte, smallObject+1)); err != nil {

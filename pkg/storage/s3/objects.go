@@ -30,13 +30,14 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 func (s *Store) putNew(ctx context.Context, name string, data []byte, strict bool) (v storage.Version, err error) {
 	w := s.wantedData(name, data)
 	err = s.client.Again(ctx, func(ctx context.Context) (err error) {
-		if s.unconditional.Load() {
+		conditional := !s.unconditional.Load()
+		if !conditional {
 			if err := s.free(ctx, w); err != nil {
 				return err
 			}
 		}
 		v, err = s.put(ctx, name, data, func(o *minio.PutObjectOptions) {
-			if !s.unconditional.Load() {
+			if conditional {
 				o.SetMatchETagExcept("*")
 			}
 		})
@@ -44,7 +45,7 @@ func (s *Store) putNew(ctx context.Context, name string, data []byte, strict boo
 			s.unconditional.Store(true)
 			return s.noConditions(name)
 		}
-		if s.refused(err) {
+		if conditional && s.refused(err) {
 			return &storage.TemporaryError{Err: err}
 		}
 		if err == nil || !bucket.Unclear(err) {
@@ -59,10 +60,15 @@ func (s *Store) putNew(ctx context.Context, name string, data []byte, strict boo
 	return v, err
 }
 
-// refused notices a service that does not know conditions: they are left out
-// from then on, and what is there is looked up before a write.
+// refused notices, by the answer to a request with a condition, a service that does
+// not know them: they are left out from then on, and what is there is looked up
+// before a write.
 func (s *Store) refused(err error) bool {
-	return errors.Is(err, errors.ErrUnsupported) && !s.unconditional.Swap(true)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return false
+	}
+	s.unconditional.Store(true)
+	return true
 }
 
 // free says ErrExists unless nothing is there, or what is wanted.
