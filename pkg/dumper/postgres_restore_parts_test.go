@@ -25,6 +25,8 @@ CREATE MATERIALIZED VIEW aa_second AS SELECT sum(n) AS s FROM zz_first; CREATE M
 CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no more'; END $$;
 CREATE TABLE cut (i int, t text) PARTITION BY RANGE (i); CREATE TABLE cut_1 PARTITION OF cut FOR VALUES FROM (0) TO (1000); CREATE TABLE cut_2 PARTITION OF cut DEFAULT;
 CREATE TABLE uneven AS SELECT i, repeat(md5(i::text), 1 + i % 37 * (i % 3)) AS t FROM generate_series(1, 5000) i;
+ALTER TABLE uneven ADD CONSTRAINT once UNIQUE (i), ADD CONSTRAINT apart EXCLUDE (i WITH =); COMMENT ON CONSTRAINT once ON uneven IS 'once'; CREATE INDEX of_text ON uneven (md5(t)); COMMENT ON INDEX of_text IS 'text';
+CREATE TABLE ones (i int REFERENCES uneven (i)); CREATE STATISTICS both_ways ON i, t FROM uneven; ALTER INDEX of_text ALTER COLUMN 1 SET STATISTICS 77; ALTER TABLE uneven CLUSTER ON once;
 CREATE INDEX ON cut (i); INSERT INTO cut SELECT i, 'x' FROM generate_series(1, 3000) i;
 ALTER DATABASE shop SET work_mem = '77MB'; COMMENT ON DATABASE shop IS 'it''s the shop';
 CREATE EVENT TRIGGER audit ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION audit();
