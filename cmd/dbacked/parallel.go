@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -131,7 +130,7 @@ func (p *parallel) again(err error) bool {
 
 // plan chooses, under the lock.
 func (p *parallel) plan(ctx context.Context, _ *catalog.Manifest) (pipeline.Plan, error) {
-	oneStream := p.oneStream()
+	oneStream := pipeline.Plan{Streams: p.run.Streams}
 	if p.conflicts >= snapshotTries {
 		return oneStream, nil
 	}
@@ -152,15 +151,6 @@ func (p *parallel) plan(ctx context.Context, _ *catalog.Manifest) (pipeline.Plan
 		return oneStream, nil
 	}
 	return pipeline.Plan{}, err
-}
-
-// oneStream is the plan of a dump in one stream, with what comes with it beside it.
-func (p *parallel) oneStream() pipeline.Plan {
-	streams := slices.Clone(p.run.Streams)
-	for i := range streams {
-		streams[i].Beside = streams[i].Kind != catalog.KindDump
-	}
-	return pipeline.Plan{Streams: streams}
 }
 
 // parts is the plan of a snapshot, which cancel ends.

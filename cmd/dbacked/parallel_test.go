@@ -75,21 +75,6 @@ func tables(c dumper.Contents) string {
 	return strings.Join(all, "\n")
 }
 
-// TestGlobalsGoOnBeside: where a database is dumped in one stream, its globals are
-// dumped at the same time. Here each of the two programs waits for the other.
-func TestGlobalsGoOnBeside(t *testing.T) {
-	t.Parallel()
-	b := newBed(t, postgres)
-	b.small(10)
-	b.configure("DBACKED_JOBS", "2", "DBACKED_STALL_TIMEOUT", "20s")
-	b.fifo("begun")
-	b.wrap("pg_dumpall", `read < "$BED/begun"; exec "$REAL" "$@"`)
-	b.wrap("pg_dump", `echo > "$BED/begun"; exec "$REAL" "$@"`)
-	if kinds := kindsOf(b.manifest()); kinds != "globals dump" {
-		t.Errorf("its files are %s", kinds)
-	}
-}
-
 func TestParallelBackup(t *testing.T) {
 	t.Parallel()
 	b := newParallelBed(t)
