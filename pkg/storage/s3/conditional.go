@@ -31,9 +31,6 @@ func (s *Store) PutNew(ctx context.Context, name string, data []byte) (storage.V
 	if err := check(ctx, name); err != nil {
 		return storage.Version{}, err
 	}
-	if s.unconditional.Load() {
-		return storage.Version{}, s.noConditions(name)
-	}
 	return s.putNew(ctx, name, data, true)
 }
 

@@ -144,6 +144,9 @@ func TestServiceWithoutConditions(t *testing.T) {
 		t.Errorf("second: %v", err)
 	}
 	b.holds("db/1/0000", large)
+	if _, err := b.PutNew(ctx, lease, []byte("one")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a lease, once it is known: %v", err)
+	}
 	b.clean("db/")
 }
 

@@ -32,6 +32,9 @@ func (s *Store) putNew(ctx context.Context, name string, data []byte, strict boo
 	err = s.client.Again(ctx, func(ctx context.Context) (err error) {
 		conditional := !s.unconditional.Load()
 		if !conditional {
+			if strict {
+				return s.noConditions(name)
+			}
 			if err := s.free(ctx, w); err != nil {
 				return err
 			}
@@ -41,11 +44,10 @@ func (s *Store) putNew(ctx context.Context, name string, data []byte, strict boo
 				o.SetMatchETagExcept("*")
 			}
 		})
-		if strict && errors.Is(err, errors.ErrUnsupported) {
-			s.unconditional.Store(true)
-			return s.noConditions(name)
-		}
 		if conditional && s.refused(err) {
+			if strict {
+				return s.noConditions(name)
+			}
 			return &storage.TemporaryError{Err: err}
 		}
 		if err == nil || !bucket.Unclear(err) {
