@@ -139,12 +139,18 @@ func eachPart(ctx context.Context, parts []PartSource, jobs int, use func(ctx co
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, jobs))
 	for _, part := range parts {
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return use(ctx, part)
-		})
+		begin(ctx, g, func() error { return use(ctx, part) })
 	}
 	return g.Wait()
+}
+
+// begin has a group do some work, when it has room for that, unless it has failed
+// by then.
+func begin(ctx context.Context, g *errgroup.Group, work func() error) {
+	g.Go(func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return work()
+	})
 }

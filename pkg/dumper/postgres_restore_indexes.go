@@ -102,16 +102,8 @@ func (r *pgRestoring) fill(ctx context.Context, jobs int, early pgEarly) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(jobs)
 	filled := make(chan string, len(r.parts.Data))
-	begin := func(work func() error) {
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return work()
-		})
-	}
 	for _, part := range r.parts.Data {
-		begin(func() error {
+		begin(ctx, g, func() error {
 			if err := r.fillFrom(ctx, part, jobs); err != nil {
 				return err
 			}
@@ -125,7 +117,7 @@ func (r *pgRestoring) fill(ctx context.Context, jobs int, early pgEarly) error {
 			return g.Wait()
 		case name := <-filled:
 			for _, entries := range early[name] {
-				begin(func() error { return r.afterData(ctx, 1, entries) })
+				begin(ctx, g, func() error { return r.afterData(ctx, 1, entries) })
 			}
 		}
 	}

@@ -21,10 +21,10 @@ type pgRestoring struct {
 
 // RestoreParts restores what the parts of a Snapshot hold: what comes before the
 // data, then the data, so many parts at once, each streamed from its source, with the
-// indexes of the tables that are full, then what else comes after. With o.Create the database is made first, and dropped again on
-// an error. Into a database that exists, everything goes through one session in a
-// single transaction, one part after the other: an error means that nothing was
-// changed.
+// indexes of the tables that are full, then what else comes after. With o.Create the
+// database is made first, and dropped again on an error. Into a database that exists,
+// everything goes through one session in a single transaction, one part after the
+// other: an error means that nothing was changed.
 //
 // The rows of each table are counted as they go by; another number than the
 // contents say is an ErrOtherRows.
